@@ -357,7 +357,7 @@ complete -c dfmon -n '_shtab_dfmon_using export' -l redis -x -d 'also publish to
 complete -c dfmon -n '_shtab_dfmon_using export' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
 complete -c dfmon -n '_shtab_dfmon_using export' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using export' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
-complete -c dfmon -n '_shtab_dfmon_using export' -l table -xka "ticks minutes hours positions transitions thresholds alerts" -d 'rows to write: ticks (default), their roll-ups, hourly positions, scenario or threshold changes, alerts'
+complete -c dfmon -n '_shtab_dfmon_using export' -l table -xka "ticks minutes hours positions transitions thresholds alerts scores" -d 'ticks (default), their roll-ups, hourly positions and scores, scenario or threshold changes, alerts'
 complete -c dfmon -n '_shtab_dfmon_using export' -l from -x -d 'start: a UTC time such as 2026-01-22T12:30:00, +S seconds after the first row, or =-S before the last'
 complete -c dfmon -n '_shtab_dfmon_using export' -l to -x -d 'end, which is not included, written like --from'
 complete -c dfmon -n '_shtab_dfmon_using export' -l metrics -x -d 'columns of ticks and roll-ups (default all)'

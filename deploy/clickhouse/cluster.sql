@@ -191,6 +191,29 @@ CREATE TABLE IF NOT EXISTS positions_local ON CLUSTER CLUSTER (
 
 CREATE TABLE IF NOT EXISTS positions ON CLUSTER CLUSTER AS positions_local ENGINE = Distributed(CLUSTER, currentDatabase(), positions_local, cityHash64(underlying));
 
+CREATE TABLE IF NOT EXISTS scores_local ON CLUSTER CLUSTER (
+    underlying String CODEC(ZSTD(1)),
+    ts_ns Int64 CODEC(Delta, ZSTD(1)),
+    model String CODEC(ZSTD(1)),
+    variance_ratio Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coefficient Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coefficient_lo Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coefficient_hi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    agreement Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hours Int64 CODEC(Delta, ZSTD(1)),
+    outlook_share Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    outlook_cases Int64 CODEC(Delta, ZSTD(1)),
+    hedge_flow_share Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hedge_flow_cases Int64 CODEC(Delta, ZSTD(1)),
+    taker_correlation Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    taker_same_sign Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    taker_quarters Int64 CODEC(Delta, ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(ts_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/scores', '{replica}') PARTITION BY toYYYYMM(time) ORDER BY (underlying, ts_ns, model) TTL time + INTERVAL 3650 DAY;
+
+CREATE TABLE IF NOT EXISTS scores ON CLUSTER CLUSTER AS scores_local ENGINE = Distributed(CLUSTER, currentDatabase(), scores_local, cityHash64(underlying));
+
 ALTER TABLE ticks_local ON CLUSTER CLUSTER ADD COLUMN edge_below Nullable(Float64) CODEC(Gorilla, ZSTD(1));
 
 ALTER TABLE ticks ON CLUSTER CLUSTER ADD COLUMN edge_below Nullable(Float64);
@@ -287,5 +310,6 @@ INSERT INTO migrations (number, name) VALUES
     (5, 'create thresholds'),
     (6, 'create alerts'),
     (7, 'create positions'),
-    (8, 'add edge_below'),
-    (9, 'add edge_above');
+    (8, 'create scores'),
+    (9, 'add edge_below'),
+    (10, 'add edge_above');

@@ -175,6 +175,27 @@ CREATE TABLE IF NOT EXISTS positions (
     time DateTime('UTC') MATERIALIZED toDateTime(intDiv(ts_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
 ) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(time) ORDER BY (underlying, ts_ns, model, option) TTL time + INTERVAL 35 DAY;
 
+CREATE TABLE IF NOT EXISTS scores (
+    underlying String CODEC(ZSTD(1)),
+    ts_ns Int64 CODEC(Delta, ZSTD(1)),
+    model String CODEC(ZSTD(1)),
+    variance_ratio Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coefficient Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coefficient_lo Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    coefficient_hi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    psi Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    agreement Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hours Int64 CODEC(Delta, ZSTD(1)),
+    outlook_share Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    outlook_cases Int64 CODEC(Delta, ZSTD(1)),
+    hedge_flow_share Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    hedge_flow_cases Int64 CODEC(Delta, ZSTD(1)),
+    taker_correlation Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    taker_same_sign Nullable(Float64) CODEC(Gorilla, ZSTD(1)),
+    taker_quarters Int64 CODEC(Delta, ZSTD(1)),
+    time DateTime('UTC') MATERIALIZED toDateTime(intDiv(ts_ns, 1000000000), 'UTC') CODEC(Delta, ZSTD(1))
+) ENGINE = ReplacingMergeTree PARTITION BY toYYYYMM(time) ORDER BY (underlying, ts_ns, model) TTL time + INTERVAL 3650 DAY;
+
 ALTER TABLE ticks ADD COLUMN edge_below Nullable(Float64) CODEC(Gorilla, ZSTD(1));
 
 ALTER TABLE minutes ADD COLUMN edge_below_samples Int64 CODEC(Delta, ZSTD(1));
@@ -227,5 +248,6 @@ INSERT INTO migrations (number, name) VALUES
     (5, 'create thresholds'),
     (6, 'create alerts'),
     (7, 'create positions'),
-    (8, 'add edge_below'),
-    (9, 'add edge_above');
+    (8, 'create scores'),
+    (9, 'add edge_below'),
+    (10, 'add edge_above');

@@ -219,9 +219,9 @@ def _add_export_options(export: argparse.ArgumentParser) -> None:
     export.add_argument("file", metavar="FILE", help="a .csv or .parquet file; - writes CSV to stdout")
     export.add_argument(
         "--table",
-        choices=("ticks", "minutes", "hours", "positions", "transitions", "thresholds", "alerts"),
+        choices=("ticks", "minutes", "hours", "positions", "transitions", "thresholds", "alerts", "scores"),
         default="ticks",
-        help="rows to write: ticks (default), their roll-ups, hourly positions, scenario or threshold changes, alerts",
+        help="ticks (default), their roll-ups, hourly positions and scores, scenario or threshold changes, alerts",
     )
     export.add_argument(
         "--from", dest="start", metavar="TIME",

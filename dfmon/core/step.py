@@ -36,6 +36,7 @@ from dfmon.core.scenario.features import HourMarket
 from dfmon.core.scenario.hour_state import HourState, update_hour
 from dfmon.core.scenario.impact import ImpactLaw
 from dfmon.core.scenario.liquidity import DepthHistory, market_view
+from dfmon.core.scenario.live_score import ScoreState, update_score
 from dfmon.core.scenario.lookback import empty_spot_path, measure_moves
 from dfmon.core.scenario.market_moves import measure_market_moves
 from dfmon.core.scenario.micro_structure import MicroState, update_micro
@@ -93,10 +94,11 @@ class BookState:
     history: BookHistory
     scene: SceneState
     changes: BookChanges
+    score: ScoreState
 
     @classmethod
     def initial(cls) -> BookState:
-        return cls(BookHistory.empty(), SceneState.initial(), BookChanges.empty())
+        return cls(BookHistory.empty(), SceneState.initial(), BookChanges.empty(), ScoreState.initial())
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,10 +238,11 @@ def _step_books(
             previous.scene, tick, market_of_hour, hour.liquidations.levels, params.thresholds.phi, index
         )
         changes = previous.changes.push(book_sample(tick)) if tick.has_book else previous.changes
-        books[model] = BookState(history, scene_state, changes)
+        score = update_score(previous.score, tick)
+        books[model] = BookState(history, scene_state, changes, score)
         metrics = build_metrics(tick, quality_of(tick))
         alerts = newest_alerts(scene_state.alerts, incidents)
-        results[model] = BookResult(tick, metrics, scene, alerts, changes, scene_state.log)
+        results[model] = BookResult(tick, metrics, scene, alerts, changes, scene_state.log, score.score)
     return books, results
 
 

@@ -20,6 +20,7 @@ from dfmon.model.metrics import metric_fields, metrics_at
 from dfmon.model.micro_structure import Micro
 from dfmon.model.positions import Positions
 from dfmon.model.scenario import Features, Scenario, ScenarioChange
+from dfmon.model.score import Score
 from dfmon.model.tables import (
     Changes,
     ExpiryRow,
@@ -292,6 +293,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     outlook: tuple[OutlookRow, ...] = ()
     unwind: Unwind = Unwind()
     volatility_beta: tuple[TenorBeta, ...] = ()
+    score: Score = Score()
     options_venue: str = ""  # as it is shown; unknown in a snapshot of an older program
     session: str | UnsetType = UNSET  # unset in a snapshot of an older program, of a board or a capture
     tables: Detail | UnsetType = msgspec.field(default=UNSET, name="detail")

@@ -12,10 +12,11 @@ from dfmon.core.scenario.thresholds import PhiThresholds, ThresholdSeries
 from dfmon.core.scenario.transitions import Transition
 from dfmon.core.step import FlowState
 from dfmon.model.scenario import ScenarioChange
+from dfmon.model.score import Score
 from dfmon.model.snapshot import Alert, Detail, FlowSnapshot
 from dfmon.model.tables import PositionRow
 from dfmon.model.units import HOUR, iso
-from dfmon.store.history_tables import ALERTS, POSITIONS, THRESHOLDS, TRANSITIONS
+from dfmon.store.history_tables import ALERTS, POSITIONS, SCORES, THRESHOLDS, TRANSITIONS
 
 Record = tuple[str, tuple[Any, ...]]  # the name of a table and a row of it
 _LIQUIDATIONS: Final = "liquidations"
@@ -28,6 +29,7 @@ class RecordCollector:
     def __init__(self) -> None:
         self._seen: dict[tuple[str, ...], object] = {}
         self._positions_hour: dict[str, int] = {}
+        self._scores: dict[str, tuple[int, dict[str, Score]]] = {}  # time and score by model of the tick before
 
     def collect(self, state: FlowState, snapshot: FlowSnapshot) -> Iterator[Record]:
         """Rows of the logs that have changed, and the positions once an hour."""
@@ -45,6 +47,7 @@ class RecordCollector:
         if self._has_changed((underlying, "feeds", ALERTS.name), incidents):
             yield from _alert_rows(underlying, [incident.alert(snapshot.ts_ns) for incident in incidents])
         yield from self._position_rows(snapshot)
+        yield from self._score_rows(state, snapshot)
 
     def _has_changed(self, key: tuple[str, ...], log: object) -> bool:
         """Logs are immutable, so that one which is the same object has nothing new."""
@@ -57,6 +60,16 @@ class RecordCollector:
                 levels = (*change.before, *change.after)
                 yield THRESHOLDS.name, (underlying, change.ts_ns, model, feature, *levels, int(change.bound))
 
+    def _score_rows(self, state: FlowState, snapshot: FlowSnapshot) -> Iterator[Record]:
+        """The scores of the last tick of an hour, at the first tick of the next one."""
+        underlying = snapshot.underlying
+        ts_ns, scores = self._scores.get(underlying, (snapshot.ts_ns, {}))
+        if snapshot.ts_ns // HOUR != ts_ns // HOUR:
+            for model, score in scores.items():
+                if score.since:
+                    yield SCORES.name, (underlying, ts_ns, model, *_score_cells(score))
+        self._scores[underlying] = snapshot.ts_ns, {model: book.score.score for model, book in state.books.items()}
+
     def _position_rows(self, snapshot: FlowSnapshot) -> Iterator[Record]:
         underlying, model, hour = snapshot.underlying, snapshot.positions.model, snapshot.ts_ns // HOUR
         is_unknown = snapshot.state == "stale" or snapshot.positions.warming  # what is learned would look like trades
@@ -67,6 +80,16 @@ class RecordCollector:
             self._positions_hour[underlying] = hour
         for row in rows:
             yield POSITIONS.name, (underlying, snapshot.ts_ns, model, *_position_cells(row))
+
+
+def _score_cells(score: Score) -> tuple[Any, ...]:
+    tape, taker = score.tape, score.taker
+    bands = {row.name: (row.share, row.cases) for row in score.coverage}
+    return (
+        tape.variance_ratio, tape.coefficient, tape.lo, tape.hi, tape.modelled, tape.agreement, tape.hours,
+        *bands.get("outlook_1h", (None, 0)), *bands.get("hedge_flow", (None, 0)),
+        taker.correlation, taker.same_sign, taker.quarters,
+    )  # fmt: skip
 
 
 def _transition_rows(underlying: str, log: Iterable[Transition]) -> Iterator[Record]:

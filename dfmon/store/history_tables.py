@@ -71,6 +71,18 @@ POSITIONS: Final = RecordTable(
 )  # fmt: skip
 """Dealer positions of the published model once an hour: coins, + long, with their 5-95 % band."""
 
+SCORES: Final = RecordTable(
+    "scores",
+    {
+        "underlying": "text", "ts_ns": "integer", "model": "text", "variance_ratio": "real", "coefficient": "real",
+        "coefficient_lo": "real", "coefficient_hi": "real", "psi": "real", "agreement": "real", "hours": "integer",
+        "outlook_share": "real", "outlook_cases": "integer", "hedge_flow_share": "real", "hedge_flow_cases": "integer",
+        "taker_correlation": "real", "taker_same_sign": "real", "taker_quarters": "integer",
+    },
+    ("underlying", "ts_ns", "model"),
+)  # fmt: skip
+"""The score of each position model since midnight UTC, once an hour: `ts_ns` is that of the tick."""
+
 RECORD_TABLES: Final[Mapping[str, RecordTable]] = {
-    table.name: table for table in (TRANSITIONS, THRESHOLDS, ALERTS, POSITIONS)
+    table.name: table for table in (TRANSITIONS, THRESHOLDS, ALERTS, POSITIONS, SCORES)
 }

@@ -30,6 +30,7 @@ from dfmon.tui.render.heatmap import heatmap
 from dfmon.tui.render.help import help_rows
 from dfmon.tui.render.positions import positions
 from dfmon.tui.render.profile import profile
+from dfmon.tui.render.score import score_rows
 from dfmon.tui.render.settlement import settlement_sheet
 from dfmon.tui.render.tape import tape, tape_rows
 from dfmon.tui.render.transitions import transition_rows
@@ -198,6 +199,14 @@ SHEETS: Final = (
         lines=transition_rows,
         key="H",
         footer_rank=16,
+    ),
+    SheetSpec(
+        "score",
+        "Score",
+        "What dfmon said against what followed, since midnight UTC: sign, bands, flow.",
+        lines=score_rows,
+        key="K",
+        footer_rank=17,
     ),
     SheetSpec(
         "feeds",

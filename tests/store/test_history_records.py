@@ -14,11 +14,12 @@ from dfmon.core.scenario.feed_incidents import FeedIncident
 from dfmon.core.scenario.thresholds import Levels, ThresholdChange, ThresholdSeries
 from dfmon.core.scenario.transitions import Transition
 from dfmon.core.step import BookState, FlowState
+from dfmon.model.score import Coverage, Score, TapeVerdict
 from dfmon.model.snapshot import Alert, FlowSnapshot
 from dfmon.model.units import HOUR, SECOND
 from dfmon.store.history import HistoryReader
 from dfmon.store.history_records import Record, RecordCollector
-from dfmon.store.history_tables import ALERTS, POSITIONS, RECORD_TABLES, THRESHOLDS, TRANSITIONS
+from dfmon.store.history_tables import ALERTS, POSITIONS, RECORD_TABLES, SCORES, THRESHOLDS, TRANSITIONS
 from tests.sinks.factory import snapshot as make_snapshot
 from tests.store.test_history import START, open_history
 
@@ -83,6 +84,22 @@ def test_positions_once_an_hour_and_not_while_stale() -> None:
         for ts_ns, each in moments
     ]
     assert counts == [0, len(rows), 0, len(rows)]
+
+
+def test_score_of_the_last_tick_of_an_hour() -> None:
+    collector, initial = RecordCollector(), FlowState.initial()
+    book = BookState.initial()
+
+    def scored(share: float) -> FlowState:
+        coverage = (Coverage("outlook_1h", share, 9), Coverage("hedge_flow", None, 2))
+        score = Score("2026-01-22T00:00:00.000Z", TapeVerdict(600, 0.9, 0.1, 0.0, 0.2, 0.05, None, 3), coverage)
+        return replace(initial, books={"flow": replace(book, score=replace(book.score, score=score))})
+
+    end = START // HOUR * HOUR + HOUR
+    moments = ((end - SECOND, 0.5), (end, 0.75), (end + SECOND, 1.0), (end + HOUR, 0.0))
+    found = [of_table(list(collector.collect(scored(share), tick(ts_ns))), SCORES.name) for ts_ns, share in moments]
+    row = ("BTC", end - SECOND, "flow", 0.9, 0.1, 0.0, 0.2, 0.05, None, 3, 0.5, 9, None, 2, None, None, 0)
+    assert found == [[], [row], [], [(*row[:1], end + SECOND, *row[2:10], 1.0, *row[11:])]]
 
 
 def test_rows_are_stored_once_and_read_by_time(tmp_path: Path) -> None:

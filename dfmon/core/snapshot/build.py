@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,11 +27,13 @@ from dfmon.core.scenario.transitions import Transition
 from dfmon.core.snapshot import flip_values, hedging, position_rows, scenario_values, tables
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
 from dfmon.core.snapshot.micro import build_micro, missing_micro_reasons
+from dfmon.core.snapshot.score_values import missing_score_reasons
 from dfmon.core.snapshot.unavailable import unavailable
 from dfmon.model.events import FeedState
 from dfmon.model.flip import Quality
 from dfmon.model.frames import FeedHealth
 from dfmon.model.metrics import EXPOSURE_INDEX
+from dfmon.model.score import Score
 from dfmon.model.snapshot import (
     Alert,
     Context,
@@ -45,6 +48,8 @@ from dfmon.model.snapshot import (
 )
 from dfmon.model.tables import TapeRow
 from dfmon.model.units import HOUR, iso
+
+SnapshotBuilders: TypeAlias = Mapping[str, Callable[[], FlowSnapshot]]
 
 SCHEMA = 2
 NO_ROLL = "roll: no expiry of options since we watch"
@@ -62,6 +67,7 @@ class BookResult:
     alerts: tuple[Alert, ...]
     changes: BookChanges
     transitions: tuple[Transition, ...]
+    score: Score
 
 
 def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[TapeRow, ...], seq: int) -> FlowSnapshot:
@@ -80,11 +86,7 @@ def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[Ta
 
 
 def build_snapshot(
-    result: BookResult,
-    models: tuple[ModelRow, ...],
-    tape: tuple[TapeRow, ...],
-    seq: int,
-    others: Mapping[str, Callable[[], FlowSnapshot]],
+    result: BookResult, models: tuple[ModelRow, ...], tape: tuple[TapeRow, ...], seq: int, others: SnapshotBuilders
 ) -> FlowSnapshot:
     """The frozen snapshot of this tick under one position model; `others` build those of the other models."""
     tick, metrics, chain, ts_ns = result.tick, result.metrics, result.tick.chain, result.tick.chain.ts_ns
@@ -93,7 +95,7 @@ def build_snapshot(
     roll, micro = roll_report(result.changes), build_micro(tick, metrics.hpp)
     scenario = scenario_values.scenario(tick, result.scene, micro.disagreement)
     features = scenario_values.features(result.scene)
-    missing = unavailable(tick, flip, regime, levels, context, scenario, features)
+    missing = (*unavailable(tick, flip, regime, levels, context, scenario, features), *(() if roll else (NO_ROLL,)))
     return FlowSnapshot(
         schema=SCHEMA,
         seq=seq,
@@ -115,7 +117,7 @@ def build_snapshot(
         context=context,
         micro=micro,
         feeds=tuple(_feed(feed) for feed in tick.feeds),
-        unavailable=(*missing, *(() if roll else (NO_ROLL,)), *missing_micro_reasons(tick, micro)),
+        unavailable=(*missing, *missing_micro_reasons(tick, micro), *missing_score_reasons(result.score)),
         models=models,
         regime=regime,
         numeraire=tick.numeraire,
@@ -127,6 +129,7 @@ def build_snapshot(
         unwind=hedging.unwind(tick),
         volatility_beta=hedging.tenor_betas(tick),
         freshness=tick.freshness,
+        score=result.score,
         views=Views(others, result, bound_to_kernels(partial(_detail, result, tape))),
     )
 
