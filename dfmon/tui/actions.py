@@ -137,6 +137,7 @@ CONTEXT_ACTIONS: Final[tuple[Action, ...]] = (
     ),
     Action("view.metric.prev", ("M",), "M", "Previous metric", "", "HEAT-MAP"),
     Action("view.lookback", ("D",), "D", "Compare with an earlier slice", "against 1, 5, 15, 60 min ago", "HEAT-MAP"),
+    Action("view.smoother", ("x",), "x", "Smoother of the heat-map", "smooth 3 strikes x 2 expiries", "HEAT-MAP"),
     Action("view.more", ("+",), "+ -", "Wider range of strikes", "more, fewer strikes per row", "HEAT-MAP"),
     Action("view.less", ("-",), "-", "Narrower range of strikes", "", "HEAT-MAP"),
     Action(

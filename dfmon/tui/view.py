@@ -31,7 +31,8 @@ class View:
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
     sheet that help was opened over. `what_if` are the changed assumptions of the what-if by name, in its own words,
     `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose `smile_row` counts
-    from the forward. `lookback` is the place in LOOKBACKS. `explained` is the number or
+    from the forward. `lookback` is the place in LOOKBACKS, `smoothed` spreads
+    the cells of the heat-map over their neighbours. `explained` is the number or
     word that the sheet of explanations writes out. `profile_horizon` and `profile_range` are of the zoomed
     profile, whose `profile_column` counts from spot. `computed` are the last results of the sheets that compute, by
     name. `map_row` counts the rows of the forward map from spot. `prompt` is the sign of the open input line, "" for
@@ -69,6 +70,7 @@ class View:
     smile: bool = False
     smile_row: int = 0
     lookback: int = 0
+    smoothed: bool = False
     explained: str = "ngi"
     profile_horizon: int = 3
     profile_range: int = 1

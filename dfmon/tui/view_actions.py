@@ -47,7 +47,7 @@ _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
     "search", "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column", "what_if",
     "what_if_row", "expiry_row", "smile", "smile_row", "profile_horizon", "profile_range", "profile_column",
-    "lookback",
+    "lookback", "smoothed",
 )  # fmt: skip
 
 
@@ -252,6 +252,14 @@ def next_lookback(view: View, frame: Frame) -> None:
     view.show_notice(f"heat-map against {minutes} min ago" if minutes else "heat-map as it is", frame.now_ns)
 
 
+def toggle_smoother(view: View, frame: Frame) -> None:
+    """Shows the heat-map through the smoother, or its cells as they are published."""
+    view.smoothed = not view.smoothed
+    view.show_notice(
+        "heat-map smoothed over 3 strikes x 2 expiries" if view.smoothed else "heat-map as published", frame.now_ns
+    )
+
+
 def step_range(step: int, view: View, frame: Frame) -> None:
     """More or fewer strikes a row of the heat-map; a larger step of the what-if; a wider or narrower profile."""
     if is_profile(view):
@@ -290,6 +298,7 @@ VIEW_ACTIONS: Final[dict[str, ViewAction]] = {
     "view.only": partial(step_expiry_filter, 1),
     "view.only.prev": partial(step_expiry_filter, -1),
     "view.lookback": next_lookback,
+    "view.smoother": toggle_smoother,
     "view.more": partial(step_range, 1),
     "view.less": partial(step_range, -1),
     "cursor.left": partial(move_cursor, 0, -1),

@@ -68,8 +68,24 @@ def test_cells_that_moved_or_turned_are_marked() -> None:
             assert sign == "*" or (sign == "▲") == (now > 0.0)
         text = panels(at, 160, 48)["heatmap"]
         assert all(sign in text for sign in mark)
-    assert "  3x2  ▲ ▼" in text
-    assert "against 15 min ago" in text
+    assert "▲ ▼ against 15 min ago" in text
+
+
+def test_the_smoother_is_named_and_keeps_the_total() -> None:
+    at = frame(factory.snapshot(), View("BTC", panel="heatmap", lookback=3))
+    published = current_grid(at)
+    VIEW_ACTIONS["view.smoother"](at.view, at)
+    spread = current_grid(at)
+    assert published is not None
+    assert spread is not None
+    assert spread.cells != published.cells
+    known = [[v for v in grid.totals if v is not None] for grid in (published, spread)]
+    assert sum(known[1]) == pytest.approx(sum(known[0]))
+    assert change_marks(at, spread) == {}
+    text = panels(at, 160, 48)["heatmap"]
+    assert "smoothed 3x2" in text
+    assert "ago" not in text
+    assert "3x2" in panels(at, 80, 24)["heatmap"].splitlines()[0]
 
 
 def test_the_flow_is_the_sum_of_the_tape() -> None:

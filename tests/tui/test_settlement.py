@@ -62,14 +62,19 @@ def test_the_row_of_the_delivery_is_marked_and_the_sum_is_below() -> None:
     assert "window opens in 4h30m" in lines[1]
 
 
-def test_a_board_without_a_sign_takes_no_side() -> None:
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"decided": False}, "sign not measured: too few prints"), ({"warming": True, "coverage": 0.4}, "warming, the")],
+)
+def test_a_board_without_a_sign_takes_no_side_and_says_why(change: dict[str, object], why: str) -> None:
     at = shown(5.0)
     snapshot: FlowSnapshot | None = at.snapshot
     assert snapshot is not None
-    doubtful = msgspec.structs.replace(snapshot.positions, model="flow", decided=False)
+    doubtful = msgspec.structs.replace(snapshot.positions, model="flow", **change)
     text = text_of(shown(5.0, positions=doubtful), 160, 48)
     assert not [word for word in ("BUY", "SELL", "buy ", "sell ") if word in text.replace("sell │ buy", "")]
-    assert "unsure" in text
+    assert text.count("no side and no bars: ") == text.count(why) == 1
+    assert not [line for line in text.splitlines() if "█" in line or "??" in line]
 
 
 def test_strikes_near_spot_and_the_largest_beyond_have_a_line() -> None:

@@ -1,6 +1,6 @@
 """Tables of the snapshot: by expiry, by strike, the heat-map, the tape. Plain numbers in the order of the screen.
 
-Only re-arranges and smooths, computes no exposure of its own.
+Only re-arranges, computes no exposure of its own.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from dfmon.core.book_exposure import PricedBoard
 from dfmon.core.columns import Columns, first_of_group, group_sums
-from dfmon.core.exposure.surface_grid import gather, scatter, stencil
 from dfmon.core.positions.provenance import Provenance
+from dfmon.core.pricing.black import Mask
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.frames import F64, ChainFrame
 from dfmon.model.metrics import EXPOSURE_INDEX, metrics_at
@@ -121,43 +121,35 @@ def by_strike(tick: TickResult) -> tuple[StrikeRow, ...]:
 
 
 def heat_map(tick: TickResult) -> HeatMap:
-    """Strike x expiry cells: exposures smoothed with their sum preserved, volatilities with holes filled.
+    """Strike x expiry cells: the sums of the options of each, and their mean volatility. `smoothing` is for the screen.
 
     Units: USD; open interest coins; volatility decimal. Shapes: one row a strike, one column an expiry. Domain: no
     exposures while positions are unknown.
     """
-    cols, exposure, atm = tick.cols, tick.exposure, tick.atm
+    cols, sums = tick.cols, tick.exposure.sums
     if not cols.size:
         return HeatMap((), (), (), (), (), (), (), ())
     shape = cols.expiries.size, cols.strikes.size
-    cell_code = cols.cell
-    counts = np.bincount(cell_code, minlength=shape[0] * shape[1]).reshape(shape)
+    counts = np.bincount(cols.cell, minlength=shape[0] * shape[1]).reshape(shape)
     listed = counts > 0
-    kernel = stencil(
-        cols.strikes,
-        first_of_group(cols.expiry_code, cols.forward, shape[0]),
-        first_of_group(cols.expiry_code, cols.tau, shape[0]),
-        atm,
-    )
-    sigma = group_sums(cell_code, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
-    open_interest = group_sums(cell_code, cols.open_interest, listed.size).reshape(shape)
-    smoothed = scatter(kernel, exposure.sums.cells[_HEATMAP_ROWS], listed)
-    filled, _ = gather(kernel, np.where(listed, sigma, np.nan), listed.astype(np.float64))
+    sigma = group_sums(cols.cell, cols.sigma, listed.size).reshape(shape) / np.maximum(counts, 1)
+    open_interest = group_sums(cols.cell, cols.open_interest, listed.size).reshape(shape)
+    exposures = sums.cells[_HEATMAP_ROWS]
     return HeatMap(
         strikes=tuple(cols.strikes.tolist()),
         expiries=tuple(expiry_label(ns) for ns in cols.expiries.tolist()),
-        oi=_cells(open_interest, listed),
-        iv=_cells(filled, np.isfinite(filled)),
-        **{name: _cells(values, listed & tick.has_book) for name, values in zip(_HEATMAP_EXPOSURES, smoothed)},
+        oi=cells(open_interest, listed),
+        iv=cells(sigma, listed),
+        **{name: cells(values, listed & tick.has_book) for name, values in zip(_HEATMAP_EXPOSURES, exposures)},
     )
 
 
-def _cells(values: F64, shown: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[tuple[float | None, ...], ...]:
-    """Rows of strikes; None where the cell is not shown."""
-    cells: list[float | None] = [None] * shown.size
+def cells(values: F64, shown: Mask) -> tuple[tuple[float | None, ...], ...]:
+    """Rows of strikes of an array by expiry and strike; None where the cell is not shown."""
+    flat: list[float | None] = [None] * shown.size
     for index, value in zip(np.flatnonzero(shown.T).tolist(), values.T[shown.T].tolist()):
-        cells[index] = value
-    return tuple(zip(*[iter(cells)] * shown.shape[0]))  # as many cells a row as there are expiries
+        flat[index] = value
+    return tuple(zip(*[iter(flat)] * shown.shape[0]))  # as many cells a row as there are expiries
 
 
 def tape(frame: ChainFrame, cols: Columns, board: PricedBoard, previous: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:

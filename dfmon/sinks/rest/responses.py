@@ -87,6 +87,7 @@ class HeatMapTable(Dated, frozen=True):
     spot: float | None
     units: dict[str, str]
     signs: dict[str, str]
+    smoothed: bool
     heatmap: HeatMap
 
 

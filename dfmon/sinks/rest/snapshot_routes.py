@@ -7,7 +7,7 @@ GET /v1/profile?currency=&model=     and the other TABLES: a part of the snapsho
 
 # Annotations are not postponed here: FastAPI reads those of the routes.
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Final
 
@@ -17,7 +17,9 @@ from fastapi import FastAPI, Query, Request, Response
 from dfmon.model.snapshot import FlowSnapshot, State, to_json
 from dfmon.sinks.rest.context import RestContext
 from dfmon.sinks.rest.openapi import ERRORS, Responses, json_response
-from dfmon.sinks.rest.tables import TABLES, Table
+from dfmon.sinks.rest.tables import HEAT_MAP, SMOOTHED_HEAT_MAP, TABLES, Table
+
+TableRoute = Callable[..., Awaitable[Response]]
 
 Currency = Annotated[
     str | None, Query(description="an underlying, such as BTC; the first one if left out", examples=["BTC"])
@@ -29,6 +31,7 @@ Model = Annotated[
         examples=["naive"],
     ),
 ]
+Smoothed = Annotated[bool, Query(description="spread over 3 strikes x 2 expiries, as by `x` on the screen")]
 SNAPSHOT_RESPONSES: Final[Responses] = {
     200: json_response("FlowSnapshot", "the newest snapshot"),
     304: {"description": "not changed"},
@@ -67,24 +70,35 @@ def add_snapshots(app: FastAPI, context: RestContext) -> None:
 
 def add_tables(app: FastAPI, context: RestContext) -> None:
     for table in TABLES:
-        _add_table(app, context, table)
+        name = table.path.removeprefix("/v1/")
+        responses: Responses = {
+            200: json_response(table.body.__name__, "of the newest snapshot"),
+            304: {"description": "not changed"},
+            **ERRORS,
+        }
+        route = _heat_map_route(context) if table is HEAT_MAP else _table_route(context, table, name)
+        app.get(
+            table.path, response_class=Response, responses=responses, summary=table.summary, operation_id=name,
+        )(route)  # fmt: skip
 
 
-def _add_table(app: FastAPI, context: RestContext, table: Table) -> None:
-    responses: Responses = {
-        200: json_response(table.body.__name__, "of the newest snapshot"),
-        304: {"description": "not changed"},
-        **ERRORS,
-    }
-    name = table.path.removeprefix("/v1/")
-
-    @app.get(
-        table.path, response_class=Response, responses=responses, summary=table.summary, operation_id=name,
-    )  # fmt: skip
+def _table_route(context: RestContext, table: Table, name: str) -> TableRoute:
     async def part(request: Request, currency: Currency = None, model: Model = None) -> Response:
         found = context.find_snapshot(currency, model)
         encode = table_encoder(table, found, context.hub.mode, model)
         return await context.respond(request, found, f"{name}-{model or found.positions.model}", encode)
+
+    return part
+
+
+def _heat_map_route(context: RestContext) -> TableRoute:
+    async def heat_map(
+        request: Request, currency: Currency = None, model: Model = None, smoothed: Smoothed = False
+    ) -> Response:
+        table, name = (SMOOTHED_HEAT_MAP, "heatmap-smoothed") if smoothed else (HEAT_MAP, "heatmap")
+        return await _table_route(context, table, name)(request, currency, model)
+
+    return heat_map
 
 
 def table_encoder(table: Table, snapshot: FlowSnapshot, mode: State, model: str | None) -> Callable[[], bytes]:

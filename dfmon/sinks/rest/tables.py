@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from fastapi import HTTPException
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
+from dfmon.core.snapshot.smoothing import smoothed
 from dfmon.engine.what_if import inputs_of
 from dfmon.model.metrics import METRICS, metrics_at
 from dfmon.model.snapshot import Detail, FlowSnapshot, State
@@ -52,7 +53,14 @@ def profile(snapshot: FlowSnapshot, mode: State) -> responses.ProfileTable:
 def heat_map(snapshot: FlowSnapshot, mode: State) -> responses.HeatMapTable:
     units = {name: METRICS[name].unit for name in _LAYERS} | {"oi": "coins", "iv": "decimal"}
     signs = {name: METRICS[name].sign for name in _LAYERS}
-    return responses.HeatMapTable(*head(snapshot, mode), snapshot.spot, units, signs, _detail(snapshot).heatmap)
+    cells = _detail(snapshot).heatmap
+    return responses.HeatMapTable(*head(snapshot, mode), snapshot.spot, units, signs, False, cells)
+
+
+def smoothed_heat_map(snapshot: FlowSnapshot, mode: State) -> responses.HeatMapTable:
+    """The table through the smoother of the screen: only the sum of all cells is kept."""
+    table = heat_map(snapshot, mode)
+    return structs.replace(table, smoothed=True, heatmap=smoothed(table.heatmap, snapshot.by_expiry))
 
 
 def positions(snapshot: FlowSnapshot, mode: State) -> responses.PositionTable:
@@ -115,9 +123,11 @@ class Table(NamedTuple):
     build: Callable[[FlowSnapshot, State], Dated]
 
 
+HEAT_MAP: Final = Table("/v1/heatmap", "Every metric by strike and expiry", responses.HeatMapTable, heat_map)
+SMOOTHED_HEAT_MAP: Final = HEAT_MAP._replace(build=smoothed_heat_map)
 TABLES: Final = (
     Table("/v1/profile", "Net gamma against spot", responses.ProfileTable, profile),
-    Table("/v1/heatmap", "Every metric by strike and expiry", responses.HeatMapTable, heat_map),
+    HEAT_MAP,
     Table("/v1/positions", "Dealer positions by option and expiry", responses.PositionTable, positions),
     Table("/v1/scenario", "The scenario and what decides it", responses.ScenarioTable, scenario),
     Table("/v1/transitions", "The last changes of the scenario", responses.TransitionTable, transitions),

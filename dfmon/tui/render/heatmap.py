@@ -48,7 +48,8 @@ _LAYER_UNITS: Final = {
     "flow": "$M NGI of the prints shown",
     "change": "$M NGI",
 }
-_SMOOTHED: Final = metrics_at("heatmap")
+_EXPOSURES: Final = metrics_at("heatmap")
+_SMOOTHED: Final = (*_EXPOSURES, "iv")
 
 
 def format_cell(value: float | None, metric: str, available: int) -> str:
@@ -115,12 +116,14 @@ def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]
     if grid is not None and grid.in_thousands:
         unit = unit.replace("$M", "$K")
     merged = f"  {view.merge} strikes a row" if view.merge > 1 and view.metric != "iv" else ""
+    smoothed = view.smoothed and view.metric in _SMOOTHED
     if rect.width < 60:
-        return [(f"2 {view.metric.upper()} {unit.replace(' vol pt', 'pt')}", "title"), (merged, "dim")]
+        title = f"2 {view.metric.upper()} {unit.replace(' vol pt', 'pt')}"
+        return [(title, "title"), (f"{merged}{'  3x2' if smoothed else ''}", "dim")]
     notes = f"  {unit}{merged}"
-    if view.metric in _SMOOTHED:
-        notes += "  smoothed 3x2" if rect.width >= 100 else "  3x2"
-    if view.lookback and view.metric in _SMOOTHED:
+    if smoothed:
+        notes += "  smoothed 3x2"
+    elif view.lookback and view.metric in _EXPOSURES:
         notes += f"  ▲ ▼ against {LOOKBACKS[view.lookback]} min ago"
     for layers in (HEATMAP_LAYERS, (view.metric,)):
         out: list[Run] = [("2 HEAT-MAP", "title"), (" ", "dim")]

@@ -96,8 +96,11 @@ def current_grid(frame: Frame) -> HeatmapGrid | None:
 
 
 def change_marks(frame: Frame, grid: HeatmapGrid) -> dict[tuple[int, int], str]:
-    """Mark of each cell that changed: `*` where its sign turned within 15 min, ▲ ▼ against the chosen slice."""
-    if frame.detail is None or frame.view.merge > 1 or frame.view.metric in UNSIGNED_LAYERS:
+    """Mark of each cell that changed: `*` where its sign turned within 15 min, ▲ ▼ against the chosen slice.
+
+    None while smoothed: the slices are of published cells.
+    """
+    if frame.detail is None or frame.view.smoothed or frame.view.merge > 1 or frame.view.metric in UNSIGNED_LAYERS:
         return {}
     heat, layer, unit = frame.detail.heatmap, frame.view.metric, 1e3 if grid.in_thousands else 1e6
     marks: dict[tuple[int, int], str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Final
 
+from dfmon.core.snapshot.smoothing import smoothed
 from dfmon.engine.option_volume import Cells, volume_cells
 from dfmon.model.snapshot import Detail
 from dfmon.model.tables import HeatMap, TapeRow
@@ -19,7 +20,7 @@ DEFAULT_LOOKBACK: Final = 15  # minutes of the change while no slice is chosen, 
 def layer_cells(frame: Frame, heat: HeatMap, layer: str) -> Cells:
     """The cells of any layer, on the strikes and expiries of the heat-map."""
     if layer in SNAPSHOT_LAYERS:
-        return heat.layer(layer)
+        return shown_map(frame, heat).layer(layer)
     empty: Cells = ((None,) * len(heat.expiries),) * len(heat.strikes)
     if layer == "volume":
         found = volume_cells(frame.snapshot) if frame.snapshot is not None else None
@@ -28,6 +29,13 @@ def layer_cells(frame: Frame, heat: HeatMap, layer: str) -> Cells:
         return _flow_cells(frame.detail, heat)
     then = previous_cells(frame, heat, "ngi", lookback_minutes(frame))
     return empty if then is None else _changes(heat.layer("ngi"), then)
+
+
+def shown_map(frame: Frame, heat: HeatMap) -> HeatMap:
+    """The heat-map as published, or through the smoother where the view asks for it."""
+    if not frame.view.smoothed or frame.snapshot is None:
+        return heat
+    return smoothed(heat, frame.snapshot.by_expiry)
 
 
 def lookback_minutes(frame: Frame) -> int:

@@ -49,6 +49,8 @@ def settlement_sheet(frame: Frame, rect: Rect) -> list[Row]:
     if found.seconds * 1e9 <= _CHART_FROM_NS and height >= 30:
         rows += chart_rows(frame, found, width, height // 3)
     rows.append(divider([("BY STRIKE", "title"), ("  hedge that the settlement lifts, USD", "dim")], (), width))
+    if doubt := _doubt(snapshot):
+        rows.append(fit(((f" no side and no bars: {doubt}", "warn"),), width))
     rows.append(_header_row(found, width))
     strikes = shown_strikes(found, snapshot.spot or found.forward, height - len(rows) - 1)
     largest = max((abs(row.hedge) for row in strikes), default=0.0)
@@ -147,13 +149,21 @@ def _bar_half(width: int) -> int:
     return 20 if width >= _WIDE else 10 if width >= 100 else 8
 
 
+def _doubt(snapshot: FlowSnapshot) -> str:
+    """The reason for which no strike has a side; empty where they have one."""
+    if snapshot.positions.warming:
+        share = format_percent(snapshot.positions.coverage, 0, plus=False)
+        return f"warming, the history of {share} of open interest is seen"
+    return snapshot.positions.sign_doubt
+
+
 def _strike_row(
     found: Settlement, snapshot: FlowSnapshot, row: SettlementStrike, is_nearest: bool, largest: float, width: int
 ) -> Row:
     """One strike, marked where it is nearest to the delivery; `largest` is the largest hedge of the table."""
-    is_doubtful = bool(snapshot.positions.sign_caveat) or snapshot.positions.warming
+    is_doubtful = bool(_doubt(snapshot))
     verb = "" if abs(row.hedge) < _MIN_HEDGE or is_doubtful else "buy" if row.hedge > 0.0 else "sell"
-    amount = f"{verb.upper()} {format_usd(abs(row.hedge), plus=False)}" if verb else "unsure" if is_doubtful else "·"
+    amount = f"{verb.upper()} {format_usd(abs(row.hedge), plus=False)}" if verb else "·"
     runs: list[Run] = [
         (f"{'▶' if is_nearest else ' '}{format_level(row.strike):>7}", "row.spot" if is_nearest else "label"),
         (f"{_coins(row.calls):>8}{_coins(row.puts):>8}", "text"),
@@ -166,7 +176,7 @@ def _strike_row(
         runs.append((f"{format_usd(a_minute, plus=False) if verb else '·':>9}", "dim"))
         glyph = "" if not verb else "▲" if row.at_window > 0.0 else "▼"
         runs.append((f"{glyph + format_usd(abs(row.at_window), plus=False) if glyph else '·':>10}", "dim"))
-    bar = bar_runs(None if is_doubtful else row.hedge, largest, _bar_half(width), ("bar.sell", "bar.buy"))
+    bar = bar_runs(0.0 if is_doubtful else row.hedge, largest, _bar_half(width), ("bar.sell", "bar.buy"))
     runs += [("  ", "text"), *bar]
     odds = row.pin if width >= _WIDE else row.pin[1:2]
     text = " | ".join(f"{100 * p:.1f}" for p in odds) + " %" if max(odds) >= _MIN_ODDS else "·"

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dfmon.core.snapshot.smoothing import smoothed
 from dfmon.core.snapshot.tables import TAPE_ROWS
 from dfmon.core.step import FlowParams
 from dfmon.model.snapshot import Detail, FlowSnapshot
@@ -30,7 +31,32 @@ def test_rows_by_expiry_and_by_strike_and_the_heat_map_add_up_to_the_total(name:
     scale = sum(abs(getattr(row, name)) for row in snapshot.by_strike)
     for parts in (snapshot.by_expiry, snapshot.by_strike):
         assert sum(getattr(row, name) for row in parts) == pytest.approx(value, abs=1e-9 * scale)
-    assert total(getattr(detail(snapshot).heatmap, name)) == pytest.approx(value, abs=1e-9 * scale)
+    cells = getattr(detail(snapshot).heatmap, name)
+    for sums, lines in ((snapshot.by_strike, cells), (snapshot.by_expiry, zip(*cells))):
+        for row, line in zip(sums, lines, strict=True):
+            assert total((line,)) == pytest.approx(getattr(row, name), abs=1e-9 * scale)
+
+
+def test_smoother_keeps_the_sum_of_all_cells_and_fills_holes_of_the_volatility() -> None:
+    some = np.array([i for i in range(BOARD.size) if i not in (BOARD.size - 5, BOARD.size - 6)])
+    snapshot = shot(permuted(BOARD, some), NAIVE)
+    published = detail(snapshot).heatmap
+    spread = smoothed(published, snapshot.by_expiry)
+    for name in ("ngi", "vss", "chl", "volg"):
+        before, after = getattr(published, name), getattr(spread, name)
+        scale = sum(abs(cell) for row in before for cell in row if cell is not None)
+        assert total(after) == pytest.approx(total(before), abs=1e-9 * scale)
+        assert after != before
+        assert [[v is None for v in row] for row in after] == [[v is None for v in row] for row in before]
+    assert (spread.oi, spread.strikes, spread.expiries) == (published.oi, published.strikes, published.expiries)
+    assert any(None in row for row in published.iv)
+    assert not any(None in row for row in spread.iv)
+
+
+def test_smoother_leaves_a_map_without_positions_or_volatilities_as_it_is() -> None:
+    unknown = shot(BOARD, FlowParams("flow"))
+    assert smoothed(detail(unknown).heatmap, unknown.by_expiry).ngi == detail(unknown).heatmap.ngi
+    assert smoothed(detail(unknown).heatmap, ()) == detail(unknown).heatmap
 
 
 def test_open_interest_is_split_by_type_and_lost_nowhere() -> None:

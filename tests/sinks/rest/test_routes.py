@@ -19,6 +19,7 @@ from msgspec import UNSET
 
 from dfmon.cli.remote_snapshot import remote_explanation
 from dfmon.config import Config
+from dfmon.core.snapshot.smoothing import smoothed
 from dfmon.engine.explain import EXPLAINED, explain
 from dfmon.engine.explain_terms import ALIASES, TERMS, explain_term
 from dfmon.engine.hub import SnapshotHub
@@ -66,6 +67,9 @@ async def test_each_table_is_that_of_the_snapshot_under_the_model(
     assert {each.unavailable for each in (profile, heatmap, positions, scenario)} == {view.unavailable}
     assert profile.profile == rounded(detail.profile, Profile)
     assert heatmap.heatmap == rounded(detail.heatmap, HeatMap)
+    spread = await table(client, f"/v1/heatmap?model={model}&smoothed=true", responses.HeatMapTable)
+    assert (heatmap.smoothed, spread.smoothed) == (False, True)
+    assert spread.heatmap == rounded(smoothed(detail.heatmap, view.by_expiry), HeatMap)
     assert positions.options == tuple(rounded(row, PositionRow) for row in detail.positions)
     assert (profile.unit, heatmap.units["vss"], positions.unit) == ("USD/+1%", "USD/+1 vol pt", "coins")
     assert (scenario.scenario, scenario.features, scenario.regime) == (view.scenario, view.features, view.regime)
