@@ -71,14 +71,21 @@ def test_the_numbering_of_options_changes_no_bit(batch: PositionState) -> None:
     np.testing.assert_array_equal(found.members, expected.members[order])
 
 
-def test_exchanging_buys_and_sells_negates_positions_to_the_bit(batch: PositionState) -> None:
+@pytest.mark.parametrize("seen", [2, 0])
+@pytest.mark.parametrize("start_mean", [0.0, -0.1])
+def test_exchanging_buys_and_sells_negates_positions_to_the_bit(seen: int, start_mean: float) -> None:
+    """Also where no listing was seen, with the mean of the unseen start exchanged as well."""
     prints, observed = tape(3)
-    other = run(listing(6, seen=2), replace(prints, side=-prints.side), observed, [END])
+    opposite = replace(prints, side=-prints.side)
+    state, other = (
+        run(listing(6, seen=seen), part, observed, [END], PositionPriors(start_mean=mean))
+        for part, mean in ((prints, start_mean), (opposite, -start_mean))
+    )
     mirrored = other.moments[:, ::-1].copy()
     mirrored[[MEAN_Q, MEAN_G]] *= -1.0
-    np.testing.assert_array_equal(mirrored, batch.moments)
-    assert other.rates == batch.rates
-    one, two = (estimate(state, PositionEstimate.initial("A", 128)) for state in (batch, other))
+    np.testing.assert_array_equal(mirrored, state.moments)
+    assert other.rates == state.rates
+    one, two = (estimate(each, PositionEstimate.initial("A", 128)) for each in (state, other))
     np.testing.assert_array_equal(one.net, -two.net)
     np.testing.assert_array_equal(one.low, -two.high)
     half = one.members.shape[1] // 2
