@@ -185,6 +185,20 @@ def correlation_table(cells: Cells) -> None:
     print()
 
 
+def decision_table(cells: Cells) -> None:
+    """What positions and net gamma are worth where the sign is decided, and where it is not; days from 5 on."""
+    print("| family | decided: worlds x days, sign, NGI correlation | undecided: the same |\n| --- | ---: | ---: |")
+    for family in dict.fromkeys(family for family, _ in cells):
+        shots = [shot for (name, day), cell in cells.items() if name == family and day >= 5.0 for shot in cell]
+        parts = []
+        for decided in (True, False):
+            some = [shot for shot in shots if bool(sign_decided(shot.rates)) is decided]
+            figures = "" if len(some) < 5 else f", {score.sign(some):.2f}, {score.correlation(some):.2f}"
+            parts.append(f"{len(some)}{figures}")
+        print(f"| {family} | {' | '.join(parts)} |")
+    print()
+
+
 def long_table(cells: Cells) -> None:
     shots = [s for (family, day), cell in cells.items() if family in TRAINED and day >= 5.0 for s in cell]
     print("| chance that dealers are long | it was so | options | within 0.08 |\n| ---: | ---: | ---: | --- |")
@@ -314,6 +328,7 @@ def main() -> None:
     accuracy_table(cells, flow)
     bands_table(cells)
     correlation_table(cells)
+    decision_table(cells)
     long_table(cells)
 
 

@@ -49,7 +49,6 @@ _LEARNED: Final = [
     columns.COUNT_U, columns.SIDE_OF_U, columns.SIDE_U,
     *range(columns.REGRESSED, columns.REGRESSED_UY + 1),
 ]  # fmt: skip
-_RECENT_DECAY: Final = float(np.exp(-1.0 / 24.0 / RECENT_DAYS))
 
 
 def advance(
@@ -191,18 +190,29 @@ class _Update:
         faults[columns.JUMPS] += np.count_nonzero(jump & (releases.unexplained > 0.0))
 
     def close_hours(self, hour: int, now: int) -> None:
-        """Learns from the hour and ages every option, for each hour until `now` at whose end some option is alive."""
-        last_expiry_ns = int(self._state.listing.expiry_ns.max(initial=0))
-        for closing in range(hour, now):
-            if last_expiry_ns <= (closing + 1) * HOUR:
-                break
+        """Learns from the hour and ages every option, for each hour until `now` at whose end some option is alive.
+
+        Of the hours after the first one nothing is to be learned but that options expired.
+        """
+        expiry_ns = self._state.listing.expiry_ns
+        end = min(now, int(expiry_ns.max(initial=0) - 1) // HOUR)
+        expires_in = set(((expiry_ns - 1) // HOUR).tolist())
+        for closing in range(hour, end):
             self._copy()
-            self._learn((closing + 1) * HOUR)
-            self._moments = age(self._moments, self._interest, 1.0 / 24.0)
-            self._sums[:, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= _RECENT_DECAY
-            self._sums[:, columns.DRIFT] += (self._priors.drift * self._interest) ** 2 / 24.0
+            if closing == hour or closing in expires_in:
+                self._learn((closing + 1) * HOUR)
+            self._age_by_an_hour()
         if now > hour:
             self._revision = self._revision + 1
+
+    def _age_by_an_hour(self) -> None:
+        rows, days = np.arange(self._state.size), np.full(self._state.size, 1.0 / 24.0)
+        if self._loops is not None:
+            self.age(rows, days)
+            return
+        self._moments = age(self._moments, self._interest, days)
+        self._sums[:, columns.RECENT_COUNT : columns.RECENT_SIDE + 1] *= np.exp(-days / RECENT_DAYS)[:, None]
+        self._sums[:, columns.DRIFT] += (self._priors.drift * self._interest) ** 2 * days
 
     def _learn(self, now_ns: int) -> None:
         """Rates of the next hour, and the measures of the board that are frozen with them, from unexpired options."""

@@ -40,6 +40,15 @@ def test_ticks_of_any_length_give_the_same_bits(seed: int, ticks: int) -> None:
     _assert_equal(batch, ticked)
 
 
+def test_days_without_anything_are_as_many_ticks_of_an_hour() -> None:
+    """Options expire on the way, on the hour and within one."""
+    options = listing(6, seen=2)
+    days = np.array([40.0, 3.0, 4.0 + 1e-9, 5.01, 40.0, 40.0])
+    options = replace(options, expiry_ns=START + (days * DAY).astype(np.int64))
+    hourly = list(range(END, END + 7 * DAY, HOUR))
+    _assert_equal(run(options, *tape(3), [END, hourly[-1]]), run(options, *tape(3), hourly))
+
+
 @pytest.fixture(scope="module")
 def batch() -> PositionState:
     return run(listing(6, seen=2), *tape(3), [END])
