@@ -6,7 +6,7 @@ A call and a put of one strike and expiry are priced as one point while their co
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -15,7 +15,7 @@ import numpy as np
 
 from dfmon.core.columns import Columns
 from dfmon.core.exposure.band_scales import BAND_SCALES, ODDS
-from dfmon.core.exposure.bands import NORMAL_95, band_quantiles
+from dfmon.core.exposure.bands import NORMAL_95, band_quantiles, bands_of_rows
 from dfmon.core.exposure.unit_exposure import UnitExposure, unit_exposures
 from dfmon.core.exposure.vanna_charm_volga import RollUp, Totals, member_totals, roll_up
 from dfmon.core.flip.board_flips import BookFlips, ProfileChain, find_board_flips
@@ -29,7 +29,7 @@ from dfmon.core.pricing.greek_calc import Numeraire
 from dfmon.core.pricing.pairing import Pairing, PricingPoints
 from dfmon.core.pricing.settlement import DAY, Terms
 from dfmon.model.frames import F64, ChainFrame
-from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES, EXPOSURES
+from dfmon.model.metrics import EXPOSURE_NAMES, EXPOSURES
 
 SCALES: Final = {**ROLL_UP_SCALES, **BAND_SCALES}
 """By roll-up: how many times further than the members a band reaches."""
@@ -81,30 +81,29 @@ class Exposure:
         if self.members is None:
             return None, None
         value, other_risk = float(weights @ self.totals.to_array()), float(np.abs(weights) @ self.off_venue_risk)
-        return self._calibrated(weights @ self.members, value, other_risk, roll_up)
+        return _calibrated(band_quantiles(weights @ self.members), value, other_risk, roll_up)
 
-    def band_of(self, roll_up: str) -> tuple[float | None, float | None]:
-        """The band of one roll-up."""
+    def bands(self) -> dict[str, tuple[float | None, float | None]]:
+        """The band of each roll-up, by its name."""
         if self.members is None:
-            return None, None
-        row = EXPOSURE_INDEX[roll_up]
-        return self._calibrated(
-            self.members[row], getattr(self.totals, roll_up), float(self.off_venue_risk[row]), roll_up
-        )
-
-    def _calibrated(self, members: F64, value: float, other_risk: float, roll_up: str) -> tuple[float, float]:
-        low, high = band_quantiles(members)
-        scale = SCALES.get(roll_up, 1.0)
-        if scale != 1.0:
-            low, high = value + scale * (low - value), value + scale * (high - value)
-        if not other_risk:
-            return low, high
-        off_venue_width = NORMAL_95 * other_risk
-        return value - math.hypot(value - low, off_venue_width), value + math.hypot(high - value, off_venue_width)
+            return dict.fromkeys(EXPOSURE_NAMES, (None, None))
+        rows = zip(EXPOSURE_NAMES, bands_of_rows(self.members).T.tolist(), self.off_venue_risk.tolist())
+        return {name: _calibrated(bounds, getattr(self.totals, name), risk, name) for name, bounds, risk in rows}
 
     @property
     def totals(self) -> Totals:
         return self.sums.totals
+
+
+def _calibrated(bounds: Sequence[float], value: float, other_risk: float, roll_up: str) -> tuple[float, float]:
+    """The band at its calibrated distance from the value, widened by the risk of other venues."""
+    (low, high), scale = bounds, SCALES.get(roll_up, 1.0)
+    if scale != 1.0:
+        low, high = value + scale * (low - value), value + scale * (high - value)
+    if not other_risk:
+        return low, high
+    off_venue_width = NORMAL_95 * other_risk
+    return value - math.hypot(value - low, off_venue_width), value + math.hypot(high - value, off_venue_width)
 
 
 def price_board(frame: ChainFrame, cols: Columns, numeraire: Numeraire) -> PricedBoard:

@@ -46,9 +46,8 @@ from dfmon.core.scenario.tick_result import BoardTick, TickResult, fields_of
 from dfmon.core.scenario.volatility import constant_horizon_sigma
 from dfmon.core.scenario.volatility_beta import VolatilityBeta
 from dfmon.core.snapshot import tables
-from dfmon.core.snapshot.build import BookResult, quality_of, with_views
+from dfmon.core.snapshot.build import BookResult, with_views
 from dfmon.core.snapshot.change_rows import book_sample
-from dfmon.core.snapshot.metric_values import build_metrics
 from dfmon.model.frames import F64, ChainFrame, FeedHealth, MarketFrame
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.tables import TapeRow
@@ -240,9 +239,8 @@ def _step_books(
         changes = previous.changes.push(book_sample(tick)) if tick.has_book else previous.changes
         score = update_score(previous.score, tick)
         books[model] = BookState(history, scene_state, changes, score)
-        metrics = build_metrics(tick, quality_of(tick))
         alerts = newest_alerts(scene_state.alerts, incidents)
-        results[model] = BookResult(tick, metrics, scene, alerts, changes, scene_state.log, score.score)
+        results[model] = BookResult(tick, scene, alerts, changes, scene_state.log, score.score)
     return books, results
 
 

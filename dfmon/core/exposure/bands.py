@@ -23,15 +23,19 @@ def band_quantiles(values: F64) -> tuple[float, float]:
     >>> band_quantiles(np.arange(21.0))
     (1.0, 19.0)
     """
-    ordered = np.sort(values)
-    low, high = (_interpolated(ordered, quantile * (ordered.size - 1)) for quantile in BAND_QUANTILES)
+    low, high = bands_of_rows(values[None])[:, 0].tolist()
     return low, high
 
 
-def _interpolated(ordered: F64, position: float) -> float:
-    below = int(position)
-    value = ordered.item(below)
-    return value + (position - below) * (ordered.item(min(below + 1, ordered.size - 1)) - value)
+def bands_of_rows(values: F64) -> F64:
+    """`band_quantiles` of each row. Shapes: (k, M) -> (2, k). Domain, source: as there."""
+    ordered, last = np.sort(values, axis=1), values.shape[1] - 1
+    bands = np.empty((2, values.shape[0]))
+    for band, quantile in zip(bands, BAND_QUANTILES):
+        below = int(quantile * last)
+        low = ordered[:, below]
+        band[:] = low + (quantile * last - below) * (ordered[:, min(below + 1, last)] - low)
+    return bands
 
 
 def bands_of_sums(
@@ -48,6 +52,6 @@ def bands_of_sums(
     if members is None:
         none = (None,) * value.size
         return none, none
-    distance = np.array([band_quantiles(sums) for sums in unit @ members]).T - unit @ position
+    distance = bands_of_rows(unit @ members) - unit @ position
     low, high = value + np.array([[-1.0], [1.0]]) * np.hypot(scale * distance, NORMAL_95 * other_sd)
     return tuple(low.tolist()), tuple(high.tolist())

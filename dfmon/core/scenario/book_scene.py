@@ -98,7 +98,7 @@ def update_scene(
     if call.scene is not None and features is not None and features.members is not None and buckets.scene is not None:
         confidence = member_share(features.members, limits, buckets.scene)
     side, alerts = _updated_alerts(state, tick, call, buckets, thresholds, is_complete=not gap)
-    shown = () if features is None else shown_features(features)
+    shown = () if features is None or buckets.scene == state.buckets.scene else shown_features(features)
     log = log_transition(state.log, ts_ns, tick.model, state.buckets.scene, buckets.scene, call.reasons, shown)
     scene = BookScene(features, thresholds, liquidations, market, call, gap, buckets, material, confidence, alerts)
     return SceneState(buckets, thresholds, flows, side, alerts, log), scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -124,6 +124,9 @@ class TickResult(BoardTick):
         return coverage is not None and coverage < self.warm_coverage
 
 
+_BOARD_FIELDS: Final = tuple(field.name for field in fields(BoardTick))
+
+
 def fields_of(tick: BoardTick) -> dict[str, Any]:
     """The fields of the board's tick by name, to which a model adds its own."""
-    return {field.name: getattr(tick, field.name) for field in fields(BoardTick)}
+    return {name: getattr(tick, name) for name in _BOARD_FIELDS}

@@ -26,6 +26,7 @@ from dfmon.core.scenario.tick_result import TickResult
 from dfmon.core.scenario.transitions import Transition
 from dfmon.core.snapshot import flip_values, hedging, position_rows, scenario_values, tables
 from dfmon.core.snapshot.change_rows import change_tables, largest_changes, roll_report
+from dfmon.core.snapshot.metric_values import build_metrics
 from dfmon.core.snapshot.micro import build_micro, missing_micro_reasons
 from dfmon.core.snapshot.score_values import missing_score_reasons
 from dfmon.core.snapshot.unavailable import unavailable
@@ -42,7 +43,6 @@ from dfmon.model.snapshot import (
     FlowSnapshot,
     Levels,
     Liquidity,
-    Metrics,
     ModelRow,
     Views,
 )
@@ -62,7 +62,6 @@ class BookResult:
     """All results of one position model at one tick, from which its snapshot is built."""
 
     tick: TickResult
-    metrics: Metrics
     scene: BookScene
     alerts: tuple[Alert, ...]
     changes: BookChanges
@@ -73,7 +72,7 @@ class BookResult:
 def with_views(results: Mapping[str, BookResult], published: str, tape: tuple[TapeRow, ...], seq: int) -> FlowSnapshot:
     """The snapshot of the published model. Those of the others are built when they are looked at."""
     rows = tuple(
-        position_rows.model_row(result.tick, result.metrics, result.scene.buckets.bucket)
+        position_rows.model_row(result.tick, result.scene.buckets.bucket)
         for name in POSITION_MODELS
         if (result := results.get(name)) is not None
     )
@@ -89,8 +88,8 @@ def build_snapshot(
     result: BookResult, models: tuple[ModelRow, ...], tape: tuple[TapeRow, ...], seq: int, others: SnapshotBuilders
 ) -> FlowSnapshot:
     """The frozen snapshot of this tick under one position model; `others` build those of the other models."""
-    tick, metrics, chain, ts_ns = result.tick, result.metrics, result.tick.chain, result.tick.chain.ts_ns
-    flip, regime = flip_values.flip(tick, quality_of(tick)), flip_values.regime(tick)
+    tick, chain, ts_ns, quality = result.tick, result.tick.chain, result.tick.chain.ts_ns, quality_of(result.tick)
+    metrics, flip, regime = build_metrics(tick, quality), flip_values.flip(tick, quality), flip_values.regime(tick)
     levels, context = _levels(tick), _context(tick)
     roll, micro = roll_report(result.changes), build_micro(tick, metrics.hpp)
     scenario = scenario_values.scenario(tick, result.scene, micro.disagreement)

@@ -5,7 +5,8 @@ A band is that of the ensemble's roll-ups, weighted as the metric weighs them.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -15,26 +16,28 @@ from dfmon.core.scenario.lookback import FULL_LOOKBACK_S
 from dfmon.core.scenario.tick_result import TickResult
 from dfmon.model.flip import Quality
 from dfmon.model.frames import F64
-from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES, EXPOSURES, METRICS, MetricSpec
+from dfmon.model.metrics import EXPOSURE_INDEX, EXPOSURE_NAMES, EXPOSURES, METRICS
 from dfmon.model.snapshot import HedgeFlow, Hpp, Metric, Metrics
 
+Band: TypeAlias = tuple[float | None, float | None]
 MIN_KNOWN_SHARE: Final = 0.9  # of the options, whose marks of the beginning of the look-back are known
 
 
 def build_metrics(tick: TickResult, quality: Quality) -> Metrics:
     """Every metric of the snapshot, at the quality of the board. Without a board their numbers are None."""
+    has_book, total, age_s = tick.has_book, tick.exposure.totals, tick.age_s
+    bands: Mapping[str, Band] = tick.exposure.bands() if has_book else dict.fromkeys(EXPOSURE_NAMES, (None, None))
     return Metrics(
         hpp=_hpp(tick, quality),
-        psi=_psi(tick, quality),
+        psi=_psi(tick, quality, bands["ngi"]),
         hedge_flow=_hedge_flow(tick, quality),
-        **{spec.name: _exposure_metric(tick, spec, quality) for spec in EXPOSURES},
+        **{
+            spec.name: Metric(
+                getattr(total, spec.name) if has_book else None, *bands[spec.name], spec.unit, spec.sign, quality, age_s
+            )
+            for spec in EXPOSURES
+        },
     )
-
-
-def _exposure_metric(tick: TickResult, spec: MetricSpec, quality: Quality) -> Metric:
-    value = getattr(tick.exposure.totals, spec.name) if tick.has_book else None
-    low, high = tick.exposure.band_of(spec.name) if tick.has_book else (None, None)
-    return Metric(value, low, high, spec.unit, spec.sign, quality, tick.age_s)
 
 
 def _weights(weight_by_name: dict[str, float]) -> F64:
@@ -48,9 +51,8 @@ def _weights(weight_by_name: dict[str, float]) -> F64:
 def _hpp(tick: TickResult, quality: Quality) -> Hpp:
     scale, shares = tick.scale, tick.hedge_shares
     value = low = high = gamma = vanna = charm = None
-    if tick.has_book:
-        total = tick.exposure.totals
-        gamma, vanna, charm = _pressure(tick, total.ngi, total.vss, total.chl).values()
+    if (terms := hpp_terms(tick)) is not None:
+        gamma, vanna, charm = terms
         value = gamma + vanna + charm
         low, high = tick.exposure.band(_weights(_pressure(tick, 1.0, 1.0, 1.0)), "hpp")
         if not tick.ds_sign:
@@ -76,6 +78,14 @@ def _hpp(tick: TickResult, quality: Quality) -> Hpp:
     )
 
 
+def hpp_terms(tick: TickResult) -> tuple[float, ...] | None:
+    """The gamma, vanna and charm terms of HPP; None without a book."""
+    if not tick.has_book:
+        return None
+    total = tick.exposure.totals
+    return tuple(_pressure(tick, total.ngi, total.vss, total.chl).values())
+
+
 def _pressure(tick: TickResult, ngi: float, vss: float, chl: float) -> dict[str, float]:
     """The terms of HPP by their roll-up, for these roll-ups: linear in each."""
     terms = pressure_terms(
@@ -90,10 +100,9 @@ def _pressure(tick: TickResult, ngi: float, vss: float, chl: float) -> dict[str,
     return {"ngi": terms.gamma.value, "vss": terms.vanna.value, "chl": terms.charm.value}
 
 
-def _psi(tick: TickResult, quality: Quality) -> Metric:
+def _psi(tick: TickResult, quality: Quality, ngi_band: Band) -> Metric:
     spec, psi = METRICS["psi"], tick.psi
-    band = (None, None) if psi is None else tick.exposure.band_of("ngi")
-    low, high = (None if ngi is None else tick.psi_of(ngi) for ngi in band)  # it rises with NGI
+    low, high = (None if ngi is None or psi is None else tick.psi_of(ngi) for ngi in ngi_band)  # it rises with NGI
     if psi is None:
         quality = "absent"
     elif quality == "ok":

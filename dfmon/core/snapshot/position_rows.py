@@ -16,11 +16,12 @@ from dfmon.core.columns import group_sums
 from dfmon.core.positions.opening_rates import OpeningRates
 from dfmon.core.scenario.buckets import Bucket
 from dfmon.core.scenario.tick_result import TickResult
+from dfmon.core.snapshot.metric_values import hpp_terms
 from dfmon.core.snapshot.tables import known_unexplained, ratio
 from dfmon.model.frames import F64
 from dfmon.model.metrics import metrics_at
 from dfmon.model.positions import Positions
-from dfmon.model.snapshot import Metrics, ModelRow
+from dfmon.model.snapshot import ModelRow
 from dfmon.model.tables import PositionRow, Sources
 from dfmon.model.units import expiry_label
 
@@ -98,17 +99,18 @@ def position_rows(tick: TickResult) -> tuple[PositionRow, ...]:
     )
 
 
-def model_row(tick: TickResult, metrics: Metrics, bucket: Bucket | None) -> ModelRow:
+def model_row(tick: TickResult, bucket: Bucket | None) -> ModelRow:
     """The headline numbers of a position model. Without a book they are None."""
-    values = {name: getattr(metrics, name).value for name in (*metrics_at("gauge"), "hpp", "psi")}
-    flip, ngi = tick.exposure.flip, metrics.ngi.value
+    flip, total, terms = tick.exposure.flip, tick.exposure.totals, hpp_terms(tick)
     return ModelRow(
         tick.model,
         flip=None if flip is None else flip.level,
-        flip_net=0 if ngi is None else int(np.sign(ngi)),
+        flip_net=0 if terms is None else int(np.sign(total.ngi)),
         bucket=int(bucket or 0),
         coverage=tick.positions.coverage,
-        **values,
+        hpp=None if terms is None else sum(terms),
+        psi=tick.psi,
+        **{name: None if terms is None else getattr(total, name) for name in metrics_at("gauge")},
     )
 
 
