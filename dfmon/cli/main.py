@@ -32,6 +32,7 @@ CONFIG_KEY_BY_FLAG = {
     "rate": "screen.rate_hz",
     "palette": "screen.palette",
     "icons": "screen.icons",
+    "mouse": "screen.mouse",
     "redis": "publish.redis",
     "rest": "publish.rest",
     "every": "publish.every_s",

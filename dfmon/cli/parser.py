@@ -123,6 +123,9 @@ def _common_options() -> Parser:
     screen.add_argument(
         "--plain", action="store_true", help="ASCII without colours, for screen readers and serial lines"
     )
+    screen.add_argument(
+        "--no-mouse", dest="mouse", action="store_false", help="leave clicks and the wheel to the terminal"
+    )
     screen.add_argument("--low-bandwidth", action="store_true", help="fewer frames and bytes for slow connections")
     out = common.add_argument_group("without a screen")
     out.add_argument(

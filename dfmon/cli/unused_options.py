@@ -13,7 +13,7 @@ _MONITORS: Final = (*_SOURCES, "attach")
 _PUBLISHERS: Final = (*_SOURCES, "record")
 _WITHOUT_MODEL: Final = ("attach", "backfill", "compare", "doctor", "evidence", "export", "import", "sim")
 _COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("rate", "palette", "icons", "plain", "low_bandwidth"), _MONITORS),
+    **dict.fromkeys(("rate", "palette", "icons", "mouse", "plain", "low_bandwidth"), _MONITORS),
     **dict.fromkeys(("publish", "every"), (*_PUBLISHERS, "attach")),
     **dict.fromkeys(("redis", "rest"), _PUBLISHERS),
     "record": ("", "demo"),
@@ -30,7 +30,7 @@ def refuse_unused_options(args: argparse.Namespace) -> None:
     if command == "config":  # shows and checks any setting
         return
     for option in vars(args):
-        flag = f"--{option.replace('_', '-')}"
+        flag = "--no-mouse" if option == "mouse" else f"--{option.replace('_', '-')}"
         commands = _COMMANDS.get(option)
         if commands is not None and command not in commands:
             raise UsageError(f"dfmon {command} takes no {flag}; {_names(commands)} do")

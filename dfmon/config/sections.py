@@ -105,7 +105,7 @@ class ScreenSection(Section, frozen=True):
         Meta(description="dark, light, colour-blind, green-red or mono"),
     ] = "dark"
     icons: Annotated[Literal["braille", "unicode", "ascii"], Meta(description="braille, unicode or ascii")] = "braille"
-    mouse: Annotated[bool, Meta(description="true or false")] = False
+    mouse: Annotated[bool, Meta(description="true or false")] = True
     tape_min: Annotated[float, Meta(ge=0.0, le=1e9, description="coins from 0 to 1e9")] = 0.0
 
 

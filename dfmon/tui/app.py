@@ -24,11 +24,13 @@ from dfmon.model.units import DAY, utc
 from dfmon.tui import prompt
 from dfmon.tui.actions import Action, is_available
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
+from dfmon.tui.commands import CommandResult
 from dfmon.tui.computation import Computed, SheetWorker
 from dfmon.tui.cursor import DIGITS, add_digit, takes_counts
 from dfmon.tui.diff_driver import DiffingDriver
 from dfmon.tui.heatmap_slices import HeatmapSlices
 from dfmon.tui.job_control import stop_wrappers
+from dfmon.tui.mouse import MousePlace, click, turn_wheel
 from dfmon.tui.palette import Appearance
 from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.render.frame import Frame, snapshot_at
@@ -95,7 +97,7 @@ class DfmonApp(App[None]):
         self._started_ns = clock()
         self._chart_ns = 0
         self._draw_ms = 0.0
-        self._main = MainScreen(self.draw, self._handle_key, self._handle_paste)
+        self._main = MainScreen(self.draw, self._handle_key, self._handle_paste, self._handle_click, self._handle_wheel)
 
     # -- start and exit
 
@@ -251,6 +253,19 @@ class DfmonApp(App[None]):
         self.view.count = ""
         return True
 
+    def _handle_click(self, place: MousePlace, right: bool, double: bool) -> None:
+        try:
+            self._carry_out(click(self.view, self.frame(), place, right=right, double=double))
+        except UsageError as error:
+            self.view.show_notice(str(error), self.clock())
+        self._chart_ns = 0
+        self.draw()
+
+    def _handle_wheel(self, place: MousePlace, step: int) -> None:
+        turn_wheel(self.view, self.frame(), place, step)
+        self._chart_ns = 0
+        self.draw()
+
     def _handle_paste(self, text: str) -> None:
         """Puts pasted text into the open prompt; without one it is dropped, as its letters would be keys."""
         if self.view.prompt:
@@ -268,11 +283,15 @@ class DfmonApp(App[None]):
             else:
                 prompt.keep_text(self.view)
                 prompt.close_prompt(self.view)
-                if isinstance(result, Action):
-                    self.action_do(result.id)
-                elif result is not None:
-                    self.submit(result)
+                self._carry_out(result)
         self.draw()
+
+    def _carry_out(self, result: CommandResult) -> None:
+        """Runs the action or sends the request of a command."""
+        if isinstance(result, Action):
+            self.action_do(result.id)
+        elif result is not None:
+            self.submit(result)
 
     def submit(self, market_request: Request) -> None:
         """Sends a request and shows a notice; its effect comes with a later snapshot."""

@@ -14,11 +14,13 @@ from dfmon.engine.what_if_arguments import USAGE, split_arguments
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.tui.actions import Action, is_available
+from dfmon.tui.cursor import place_cursor
 from dfmon.tui.filters import parse_filter
 from dfmon.tui.render.explanation import EXPLAINABLE
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap_grid import current_grid
 from dfmon.tui.render.models import known_models
+from dfmon.tui.render.options import filtered_options
 from dfmon.tui.seek_parser import TIME_EXAMPLES, parse_seek
 from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list
@@ -66,6 +68,33 @@ def _set_strike(view: View, frame: Frame, text: str) -> CommandResult:
     return None
 
 
+def _set_cell(view: View, frame: Frame, text: str) -> CommandResult:
+    strike, _, expiry = text.partition(" ")
+    _set_strike(view, frame, strike)
+    grid = current_grid(frame)
+    if grid is not None:
+        label = resolve_choice(expiry.strip().lstrip("0"), grid.expiries, "expiry")
+        view.cursor_column = grid.expiries.index(label)
+    return None
+
+
+def _set_option(view: View, frame: Frame, text: str) -> CommandResult:
+    names = [row.name for row in filtered_options(frame)]
+    if text not in names:
+        raise UsageError(f'no option "{sanitize(text, 40)}" in the list')
+    view.selected_option, view.sheet = text, "positions"
+    return None
+
+
+def _set_cursor(view: View, frame: Frame, text: str) -> CommandResult:
+    try:
+        row, column = (int(part) for part in f"{text} 0".split()[:2])
+    except ValueError:
+        raise UsageError(f'invalid place "{sanitize(text, 20)}": a row, or a row and a column') from None
+    place_cursor(row, column, view)
+    return None
+
+
 def _parse_number(text: str, kind: str, examples: str, minimum: float = 0.0) -> float:
     """A number of at least `minimum`, with k for thousands. Raises UsageError with the examples."""
     try:
@@ -82,6 +111,9 @@ def _set_expiry(view: View, frame: Frame, text: str) -> CommandResult:
     if len(allowed := _expiries(frame)) < 2:
         raise UsageError("no expiries listed yet")
     label = resolve_choice(text.lstrip("0"), allowed, "expiry")
+    if view.sheet == "vol" and label != "all":
+        view.expiry_row, view.smile_row = allowed.index(label), 0
+        return None
     view.expiry_filter, view.selected_option = "" if label == "all" else label, ""
     if view.sheet != "positions":
         grid = current_grid(frame)
@@ -183,6 +215,9 @@ def _request_speed(view: View, frame: Frame, text: str) -> CommandResult:
 
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("strike", "98000 | 98k | spot", _set_strike),
+    Command("cell", "98000 28NOV26", _set_cell),
+    Command("option", "BTC-28NOV26-98000-C", _set_option),
+    Command("cursor", "row [column] of the sheet, both from the middle", _set_cursor),
     Command("exp", "28NOV | all", _set_expiry, choices=_expiries),
     Command("coin", "BTC | ETH ...", _show_coin, choices=_coins),
     Command("model", "flow | naive | short-all | file", _set_model, choices=_models),

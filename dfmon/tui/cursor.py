@@ -132,6 +132,21 @@ def step_expiry_filter(step: int, view: View, frame: Frame) -> None:
     view.selected_option = ""
 
 
+def place_cursor(row: int, column: int, view: View) -> None:
+    """Puts the cursor of a sheet at a place as the view counts it; it is drawn within the bounds of the sheet."""
+    match view.sheet:
+        case "forward":
+            view.map_row, view.map_column = row, max(0, column)
+        case "what-if":
+            view.what_if_row = max(0, min(row, len(CONTROLS) - 1))
+        case "vol" if view.smile:
+            view.smile_row = row
+        case "vol":
+            view.expiry_row = max(0, row)
+        case _:
+            view.scroll = max(0, row)
+
+
 def move_page(share: float, view: View, frame: Frame) -> None:
     """Moves by a share of the rows in view, up for a positive one."""
     rows = max(1, round(abs(share) * _visible_size(view)[1]))

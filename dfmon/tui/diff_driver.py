@@ -29,6 +29,8 @@ _TOKEN = re.compile(
     r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|[\s\S])"
 )
 _EXIT_ALT_SCREEN: Final = "\x1b[?1049l"  # the alternate screen
+_MOUSE_ON: Final = "\x1b[?1000h\x1b[?1006h"
+_MOUSE_OFF: Final = "\x1b[?1006l\x1b[?1000l"
 _STRING_SEQUENCE = re.compile(r"\x1b[PX^_]")  # sequences that hold text which is not drawn
 _CLEARING_MODE = re.compile(r"\x1b\[\?(?:3|47|1047|1049)[hl]")  # modes that change the cells on screen
 _FULL_REDRAW_FRAMES: Final = 240  # frames between full redraws: another program may have written to the terminal
@@ -248,6 +250,17 @@ class DiffingDriver(LinuxDriver):
         if hasattr(self, "diff"):
             self.diff.invalidate()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def _enable_mouse_support(self) -> None:
+        """Asks for clicks and the wheel alone: with every motion of the mouse a slow line would be busy with it."""
+        if self._mouse:
+            self.write(_MOUSE_ON)
+            self.flush()
+
+    def _disable_mouse_support(self) -> None:
+        if self._mouse:
+            self.write(_MOUSE_OFF)
+            self.flush()
 
     def write(self, data: str) -> None:
         """Writes what differs. The screen is left blank: tmux hands rows of one that has grown on to the shell."""

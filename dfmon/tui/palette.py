@@ -13,6 +13,7 @@ from typing import Final
 from rich.color import Color
 from rich.style import Style
 
+from dfmon.tui.render.formatting import style_of
 from dfmon.tui.themes import HEAT_STEPS, THEMES, Colour, HeatRamp, Theme
 
 
@@ -148,7 +149,7 @@ class Appearance:
 
     def style(self, name: str) -> Style:
         found = styles(self.palette, self.colour, self.true_colour)
-        return found.get(name) or found["text"]
+        return found.get(style_of(name)) or found["text"]
 
     def glyphs(self, text: str) -> str:
         return text.translate(_ASCII_GLYPHS) if self.ascii else text

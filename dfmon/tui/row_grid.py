@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from dfmon.model.units import sanitize
 from dfmon.tui.palette import Appearance
-from dfmon.tui.render.formatting import Row
+from dfmon.tui.render.formatting import Row, link_at
 
 _MAX_RUN_CELLS = 2000  # cells of one run; wider than any terminal
 
@@ -44,6 +44,10 @@ class RowGrid(Widget):
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
         return len(changed)
+
+    def link_at(self, x: int, y: int) -> str:
+        """The command of a click on a cell; "" for none."""
+        return link_at(self._rows[y], x) if 0 <= y < len(self._rows) else ""
 
     def render_line(self, y: int) -> Strip:
         width, background = self.size.width, self.appearance.style("text")

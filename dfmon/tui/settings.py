@@ -23,7 +23,7 @@ class ScreenSettings:
 
     underlyings: tuple[str, ...]
     rate_hz: float = 1.0
-    mouse: bool = False
+    mouse: bool = True
     palette: str = "dark"
     icons: str = "braille"
     plain: bool = False

@@ -55,7 +55,7 @@ def main() -> int:
     signal.signal(signal.SIGUSR1, publish)
     signal.signal(signal.SIGUSR2, publish)
     hub.publish(states[0])
-    settings = QuickSettings(("BTC",), forced_icons="FORCED_ICONS" in os.environ)
+    settings = QuickSettings(("BTC",), forced_icons="FORCED_ICONS" in os.environ, mouse="NO_MOUSE" not in os.environ)
     app = DfmonApp(hub, settings, lambda request: block_forever("drawing"), clock=lambda: factory.NOW + 400_000_000)
     code = run_screen(app)
     block_forever("ending")

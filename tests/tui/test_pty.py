@@ -313,3 +313,28 @@ def test_the_picture_is_the_same_when_every_cell_is_sent_again(open_terminal: Ca
     os.write(terminal.master, b"\x0c")
     _settle_as(terminal, partial(_equals, picture, before))
     assert picture() == before
+
+
+def test_clicks_and_the_wheel_arrive_as_a_terminal_sends_them(open_terminal: Callable[..., Terminal]) -> None:
+    """SGR reports, without those of mere motion; leaving takes them back, and `--no-mouse` never asks for them."""
+    terminal = _start(open_terminal)
+    assert b"\x1b[?1000h\x1b[?1006h" in terminal.written
+    assert b"\x1b[?1003h" not in terminal.written
+
+    def report(text: str, button: int) -> None:
+        y = next(i for i, line in enumerate(terminal.screen.display) if text in line)
+        place = f"{button};{terminal.screen.display[y].index(text) + 1};{y + 1}"
+        os.write(terminal.master, f"\x1b[<{place}M".encode() + (f"\x1b[<{place}m".encode() if button < 64 else b""))
+
+    report("d positions", 0)
+    terminal.wait_until(lambda: terminal.is_showing("DEALER POSITIONS"))
+    report("d positions", 0)
+    terminal.wait_until(lambda: not terminal.is_showing("DEALER POSITIONS"))
+    report("HEAT-MAP" if terminal.is_showing("HEAT-MAP") else "2 NGI", 64)
+    terminal.wait_until(lambda: terminal.is_showing("▸2 "))
+    os.write(terminal.master, b"q")
+    terminal.wait_until(terminal.has_exited)
+    terminal.check_restored()
+    assert terminal.written.rfind(b"\x1b[?1000l") > terminal.written.rfind(b"\x1b[?1000h")
+    silent = _start(open_terminal, NO_MOUSE="1")
+    assert b"\x1b[?1000h" not in silent.written

@@ -19,6 +19,7 @@ from dfmon.tui.render.formatting import (
     format_duration,
     format_moment,
     format_time,
+    linked,
     row_width,
     truncate,
 )
@@ -89,7 +90,7 @@ def _single_row(frame: Frame, width: int, focus: bool) -> Row:
     head: list[Run] = [
         ("─▸" if focus else "─ ", "edge"),
         ("6 ALERTS", "title.focus" if focus else "title"),
-        (f" [{frame.key('list.next')}] {frame.unread_alert_count} !" if frame.unread_alert_count else "", "warn"),
+        *linked([(_unread_text(frame), "warn")], "list.next"),
         (" ─", "edge"),
     ]
     chosen = next((a for a in frame.alerts if a.ts_ns == frame.view.alert_shown_ns), None)
@@ -99,6 +100,10 @@ def _single_row(frame: Frame, width: int, focus: bool) -> Row:
         head += _alerts_in_a_row(frame, chosen, width - row_width(head) - 2)
     head.append((" ", "edge"))
     return fit((*head, ("─" * max(0, width - row_width(head)), "edge")), width)
+
+
+def _unread_text(frame: Frame) -> str:
+    return f" [{frame.key('list.next')}] {frame.unread_alert_count} !" if frame.unread_alert_count else ""
 
 
 def _alerts_in_a_row(frame: Frame, chosen: Alert | None, width: int) -> list[Run]:

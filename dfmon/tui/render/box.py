@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from dfmon.tui.render.formatting import Row, Run, fit, row_width
+from dfmon.tui.render.formatting import Row, Run, fit, linked, row_width
 
 Edge = Literal["none", "rule", "divided"]
 
@@ -61,7 +61,8 @@ def scrolled_panel(rect: Rect, title: str, rows: Sequence[Row], scroll: int, key
     height = inner_size(rect)[1]
     first = max(0, min(scroll, len(rows) - height))
     position_text = f"   {first + 1}-{first + height} of {len(rows)}, {keys[1]}" if len(rows) > height else ""
-    head = [(title, "title"), (f"  {keys[0]} closes{position_text}", "dim")]
+    close = linked([(f"  {keys[0]} closes", "dim")], "app.back")
+    head = [(title, "title"), *close, (position_text, "dim")]
     return bordered_panel(rect, head, rows[first : first + height], focus=False)
 
 

@@ -15,7 +15,16 @@ from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import DAY, HOUR, MINUTE, SECOND, YEAR, expiry_label
 from dfmon.tui.metric_series import rows_since
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
-from dfmon.tui.render.formatting import Row, Run, fit, format_duration, format_level, format_percent, format_time
+from dfmon.tui.render.formatting import (
+    Row,
+    Run,
+    fit,
+    format_duration,
+    format_level,
+    format_percent,
+    format_time,
+    linked,
+)
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.headline import BUCKET_STYLE
 from dfmon.tui.render.plot import Canvas
@@ -52,7 +61,8 @@ def _title_runs(frame: Frame, rect: Rect) -> list[Run]:
     spans: list[Run] = []
     for name, _ in SPANS if is_wide else ((span_name, 0),):
         chosen = name == span_name
-        spans.append((f" [{name}]" if chosen and is_wide else f" {name}", "strong" if chosen else "dim"))
+        text = f" [{name}]" if chosen and is_wide else f" {name}"
+        spans += linked([(text, "strong" if chosen else "dim")], f"span {name}")
     out: list[Run] = [("1 SPOT AND REGIME" if rect.width >= 50 else "1 SPOT", "title"), (" ", "dim"), *spans]
     if frame.rows:
         covered_ns = frame.rows[-1].ts_ns - frame.rows[0].ts_ns
@@ -67,7 +77,7 @@ def _band_runs(snapshot: FlowSnapshot) -> list[Run]:
     if not edges or spot is None:
         return []
     edge = min(edges, key=lambda item: abs(item.level - spot))
-    out: list[Run] = [("edge ", "dim"), (format_level(edge.level), "flip")]
+    out = linked([("edge ", "dim"), (format_level(edge.level), "flip")], "explain edges")
     if edge.lo is not None and edge.hi is not None:
         out.append((f" [{format_level(edge.lo)}..{format_level(edge.hi)}]", "dim"))
     return [*out, (f" {format_percent(edge.p, 0, plus=False)}", "dim")] if edge.p is not None else out

@@ -18,6 +18,7 @@ from dfmon.tui.render.formatting import (
     format_price,
     format_signed,
     format_usd,
+    linked,
     short_expiry,
     sign_style,
     truncate,
@@ -94,7 +95,7 @@ def _coin_row(frame: Frame, s: FlowSnapshot, width: int) -> Row:
         runs.append((f"{format_percent(s.context.return_1h, 2):>8}{dvol:>7}", "text"))
     coverage = "n/a" if s.positions.coverage is None else format_percent(s.positions.coverage, 0, plus=False)
     runs.append((f"  {coverage:>5}", "warn" if s.positions.warming else "dim"))
-    return fit(runs, width)
+    return fit(linked(runs, f"coin {cell_text(s.underlying, 8)}"), width)
 
 
 def _hedge_cell(value: float | None, low: float | None, high: float | None, flat_usd: float) -> Run:

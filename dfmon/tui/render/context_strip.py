@@ -19,6 +19,7 @@ from dfmon.tui.render.formatting import (
     format_usd,
     join_by_priority,
     justify,
+    linked,
     row_width,
     sign_style,
     truncate,
@@ -106,7 +107,8 @@ def _market_facts(frame: Frame, snapshot: FlowSnapshot) -> list[tuple[Run, ...]]
     out: list[tuple[Run, ...]] = []
     for name, value, is_partial in facts:
         style = "absent" if value is None else "warn" if is_partial else frame.dim_if_stale("text")
-        out.append(((f"{name} ", "dim"), ((value or NOT_AVAILABLE) + "~" * is_partial, style)))
+        runs: list[Run] = [(f"{name} ", "dim"), ((value or NOT_AVAILABLE) + "~" * is_partial, style)]
+        out.append(tuple(linked(runs, "explain psi") if name == "psi" else runs))
     return out
 
 
@@ -120,14 +122,14 @@ def _other_underlying(other: FlowSnapshot) -> list[Run]:
     out: list[Run] = [(f"{cell_text(other.underlying, 8)} ", "text"), (side.strip(), style)]
     if other.scenario.bucket:
         out.append((f" {other.scenario.bucket}", "scene"))
-    return out
+    return linked(out, f"coin {cell_text(other.underlying, 8)}")
 
 
 def _unread_runs(frame: Frame, width: int) -> list[Run]:
     if frame.unread_alert_count and (
         width >= 120 or frame.view.zoom or frame.view.sheet
     ):  # else the alerts' row has it
-        return [(f"[{frame.key('list.next')}] {frame.unread_alert_count} ! ", "warn")]
+        return linked([(f"[{frame.key('list.next')}] {frame.unread_alert_count} ! ", "warn")], "app.alerts")
     return []
 
 
@@ -150,4 +152,4 @@ def _model_runs(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Run]:
         out.append((f"{label}{share}", "warn" if is_low else "dim"))
     if positions.sign_caveat:
         out.append((f" {positions.sign_caveat if width >= 100 else 'sign ?'}", "warn"))
-    return out
+    return linked(out, "app.positions")

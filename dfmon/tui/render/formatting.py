@@ -1,7 +1,8 @@
 """Runs and rows, and the formatters of numbers that all panels share.
 
-A run is (text, style name), a row is a tuple of runs. Every character is one cell wide, so `len` is the width; text
-from outside passes `cell_text` first. Numbers carry their sign, and an unknown value is `n/a`, never 0.
+A run is (text, style name), a row is a tuple of runs; a link may follow the style. Every character is one cell wide, so
+`len` is the width; text from outside passes `cell_text` first. Numbers carry their sign, and an unknown value is `n/a`,
+never 0.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dfmon.model.units import MONTHS, sanitize, utc
 Run = tuple[str, str]
 Row = tuple[Run, ...]
 
+_LINK: Final = "\x1f"  # between the style of a run and the command of a click on it
 NOT_AVAILABLE: Final = "n/a"
 _MIN_CUT: Final = 8  # cells: in fewer a cut word and its dots say nothing
 _EXPIRY_LABEL = re.compile(r"(\d{1,2})([A-Z]{3})(\d\d)")
@@ -67,6 +69,28 @@ def fit(row: Iterable[Run], width: int, style: str = "text") -> Row:
         else:
             out.append((" " * remaining, style))
     return tuple(out)
+
+
+def linked(runs: Iterable[Run], command: str) -> list[Run]:
+    """The runs with what a click on them does: a command of the command line, or the id of an action.
+
+    Runs that have a link keep it.
+    """
+    return [(text, name if _LINK in name else f"{name}{_LINK}{command}") for text, name in runs]
+
+
+def style_of(name: str) -> str:
+    """The style of a run without its link."""
+    return name.partition(_LINK)[0]
+
+
+def link_at(row: Row, column: int) -> str:
+    """The command of a click on a column; "" for none."""
+    for text, name in row:
+        if column < len(text):
+            return name.partition(_LINK)[2]
+        column -= len(text)
+    return ""
 
 
 def highlight(row: Row, text: str, style: str = "found") -> Row:

@@ -22,6 +22,7 @@ from dfmon.tui.render.formatting import (
     format_signed,
     format_time,
     format_usd,
+    linked,
     short_expiry,
 )
 from dfmon.tui.render.frame import Frame
@@ -111,7 +112,8 @@ def _spot_row(
     out: list[Run] = [(label, "row.spot" if is_spot else "label"), rail]
     for j in range(len(drawn.hours)):
         text, style = _cell(drawn, i, j, (unit, largest), bool(snapshot.positions.sign_caveat))
-        out.append((f"{text:>{_CELL_WIDTH}}", f"{style}.cursor" if (i, j) == (at_row, at_column) else style))
+        style = f"{style}.cursor" if (i, j) == (at_row, at_column) else style
+        out += linked([(f"{text:>{_CELL_WIDTH}}", style)], f"cursor {i - len(drawn.moves) // 2} {j}")
     return tuple(out)
 
 

@@ -20,6 +20,7 @@ from dfmon.tui.render.formatting import (
     format_band,
     format_duration,
     format_usd,
+    linked,
     quality_mark,
     quality_style,
 )
@@ -84,7 +85,7 @@ def _gauge_row(frame: Frame, snapshot: FlowSnapshot, name: str, width: int) -> R
         runs.append(_band_run(metric))
     style = _SIGN_BARS if not frame.stale and metric.quality != "stale" else ("dim", "dim")
     runs += bar_runs(metric.value, scale, max(1, (width - taken) // 2), style, (metric.lo, metric.hi))
-    return fit(runs, width)
+    return fit(linked(runs, f"explain {name}"), width)
 
 
 def _change_text(frame: Frame, name: str) -> str:

@@ -23,6 +23,7 @@ from dfmon.tui.render.formatting import (
     format_price,
     format_time,
     justify,
+    linked,
     row_width,
     truncate,
 )
@@ -76,7 +77,7 @@ def spot_runs(frame: Frame, snapshot: FlowSnapshot) -> list[Run]:
     """`BTC 89,937 0.3s`: spot with its age."""
     mark = "~" if frame.stale else ""
     out: list[Run] = [
-        (f"{cell_text(snapshot.underlying, 8)} ", "strong"),
+        *linked([(f"{cell_text(snapshot.underlying, 8)} ", "strong")], "app.coins"),
         (format_price(snapshot.spot) + mark, frame.dim_if_stale("strong")),
     ]
     freshness = (frame.latest_snapshot or snapshot).freshness
@@ -99,7 +100,8 @@ def _verdict(frame: Frame, snapshot: FlowSnapshot, width: int, included: Sequenc
         return [_warming_verdict(snapshot, width)]
     regime = regime_runs(snapshot, is_long=width >= 120, beyond="beyond" in included)
     outlook = outlook_parts(snapshot, width, included) if width >= WIDE else []
-    return [regime, *outlook, [(" ", "text"), *_scenario_runs(frame, scenario, width, included)]]
+    verdict = linked(_scenario_runs(frame, scenario, width, included), "explain scenario")
+    return [linked(regime, "explain regime"), *outlook, [(" ", "text"), *verdict]]
 
 
 def _stale_verdict(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Run]:
@@ -138,9 +140,9 @@ def outlook_parts(snapshot: FlowSnapshot, width: int, included: Sequence[str]) -
         if row is not None and (case != "1 h" or "hour" in included):
             hedge = with_doubt(snapshot.positions, row.value, row.lo, row.hi)
             amount = hedge_run(*hedge, snapshot.liquidity.flat_usd)
-            out.append([(f"{label}{colon} ", "dim"), amount])
+            out.append(linked([(f"{label}{colon} ", "dim"), amount], "explain outlook"))
     if "settlement" in included:
-        out.append(settlement_runs(snapshot, colon))
+        out.append(linked(settlement_runs(snapshot, colon), "app.settlement"))
     return out
 
 

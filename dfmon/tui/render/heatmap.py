@@ -19,6 +19,7 @@ from dfmon.tui.render.formatting import (
     format_percent,
     format_signed,
     format_usd,
+    linked,
     row_width,
     short_expiry,
 )
@@ -129,7 +130,8 @@ def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]
         out: list[Run] = [("2 HEAT-MAP", "title"), (" ", "dim")]
         for layer in layers:
             chosen = layer == view.metric
-            out.append((f" [{layer.upper()}]" if chosen else f" {layer.upper()}", "strong" if chosen else "dim"))
+            text = f" [{layer.upper()}]" if chosen else f" {layer.upper()}"
+            out += linked([(text, "strong" if chosen else "dim")], f"metric {layer}")
         out.append((notes, "dim"))
         if row_width(out) + _RULE_WIDTH <= rect.width:
             break
@@ -138,7 +140,8 @@ def _title_runs(frame: Frame, rect: Rect, grid: HeatmapGrid | None) -> list[Run]
 
 def _header_row(grid: HeatmapGrid, cols: list[int], cell_width: int, has_rest: bool) -> Row:
     out: list[Run] = [(f"{'STRIKE':>{_LABEL_WIDTH - 1}} ", "head")]
-    out += [(f"{short_expiry(grid.expiries[j]):>{cell_width - 1}} ", "head") for j in cols]
+    for j in cols:
+        out += linked([(f"{short_expiry(grid.expiries[j]):>{cell_width - 1}} ", "head")], f"exp {grid.expiries[j]}")
     if has_rest:
         text = f"{len(grid.expiries) - len(cols)} more▸"
         out.append((f"{text:>{_rest_width(cell_width) - 1}} ", "warn"))
@@ -172,17 +175,19 @@ def _strike_row(
     cell_width, mark, has_rest, cursor = place
     metric, stale = frame.view.metric, frame.stale
     label = f"{mark}{format_level(grid.strikes[i]):>{_LABEL_WIDTH - 2}} "
-    out: list[Run] = [(label[:_LABEL_WIDTH], "row.spot" if mark == "▶" else "flip" if mark != " " else "label")]
+    strike = f"{grid.strikes[i]:.10g}"
+    label_style = "row.spot" if mark == "▶" else "flip" if mark != " " else "label"
+    out = linked([(label[:_LABEL_WIDTH], label_style)], f"strike {strike}")
     for j in cols:
         value = grid.cells[i][j]
         text = format_cell(value, metric, cell_width - (2 if j == cursor else 1))
         step = grid.colour_step(value) if text != "·" else 0
         style = "heat.stale" if stale else "heat.none" if text == "·" else f"heat{step:+d}"
+        mark_of_cell = " " if text == "·" else changed.get(j, " ")
+        cell: Run = (f"{text:>{cell_width - 1}}{mark_of_cell}", style)
         if j == cursor:
-            out.append((f"[{text}]".rjust(cell_width), f"{style}.cursor"))
-        else:
-            mark_of_cell = " " if text == "·" else changed.get(j, " ")
-            out.append((f"{text:>{cell_width - 1}}{mark_of_cell}", style))
+            cell = f"[{text}]".rjust(cell_width), f"{style}.cursor"
+        out += linked([cell], f"cell {strike} {grid.expiries[j]}")
     if has_rest:
         rest = _rest_of(grid.cells[i], cols) if metric != "iv" else None
         out.append((f"{format_cell(rest, metric, cell_width):>{_rest_width(cell_width) - 1}} ", "dim"))

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from typing import Final
 
 from dfmon.tui.actions import GROUPS, Action
-from dfmon.tui.render.formatting import Row, Run, fit
+from dfmon.tui.render.formatting import Row, Run, fit, linked
 
 _MIN_TWO_COLUMN_WIDTH: Final = 78
 _LEGEND: Final = (
@@ -35,5 +35,6 @@ def _key_rows(actions: Sequence[Action], groups: Sequence[str]) -> list[list[Run
     out: list[list[Run]] = []
     for group in groups:
         out.append([(f" {group}", "head")])
-        out += [[(f" {a.key_label:<8} ", "key"), (a.help, "text")] for a in actions if a.group == group and a.help]
+        of_group = [action for action in actions if action.group == group and action.help]
+        out += [linked([(f" {a.key_label:<8} ", "key"), (a.help, "text")], a.id) for a in of_group]
     return out

@@ -22,6 +22,7 @@ from dfmon.tui.render.formatting import (
     format_percent,
     format_time,
     join_by_priority,
+    linked,
     row_width,
     short_expiry,
     sign_style,
@@ -132,7 +133,7 @@ def _option_row(
     out += [(f"{cells[name][0]:>{size}}", cells[name][1]) for name, size, _ in columns]
     if plot_width:
         out += [(" ", "text"), *_position_plot(row, plot_width, style_name)]
-    return fit(out, width)
+    return fit(linked(out, f"option {cell_text(row.name, 40)}"), width)
 
 
 def _bound_run(value: float | None) -> Run:
@@ -182,7 +183,14 @@ def _list_status(frame: Frame, cursor_row: int, count: int, width: int) -> Row:
     text = view.filters["positions"].text
     parts: list[tuple[int, tuple[Run, ...]]] = [
         (0, ((f" {cursor_row + 1} of {count:,}", "dim"),)),
-        (1, ((f"[{frame.key('view.order')}] by ", "dim"), (SORT_LABELS[view.sort_key], "text"))),
+        (
+            1,
+            tuple(
+                linked(
+                    ((f"[{frame.key('view.order')}] by ", "dim"), (SORT_LABELS[view.sort_key], "text")), "view.order"
+                )
+            ),
+        ),
         (
             1,
             (

@@ -18,6 +18,7 @@ from dfmon.tui.render.formatting import (
     format_band,
     format_usd,
     join_by_priority,
+    linked,
     quality_mark,
     quality_style,
 )
@@ -110,7 +111,8 @@ def _hedge_row(frame: Frame, row: HedgeRow, width: int, scale: float, flat_usd: 
         half = max(1, (width - (46 if has_band else 30)) // 2)
         styles = _BARS if verb in _GLYPHS and not frame.stale else ("dim", "dim")
         runs += [(" ", "text"), *bar_runs(0.0 if verb == "flat" else row.value, scale, half, styles, (row.lo, row.hi))]
-    return fit(runs, width)
+    name = "hedge_flow" if row.done else "unwind" if row.label.startswith("08:00") else "outlook"
+    return fit(linked(runs, f"explain {name}"), width)
 
 
 def _part_row(snapshot: FlowSnapshot, width: int) -> Row:
@@ -120,7 +122,7 @@ def _part_row(snapshot: FlowSnapshot, width: int) -> Row:
     parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((" of it", "dim"),))]
     parts += [(2 + i, ((f"{name} ", "dim"), (format_usd(getattr(flow, name)), "text"))) for i, name in enumerate(names)]
     parts.append((1, (("besides new trades ", "dim"), (format_usd(flow.new_trades), "text"))))
-    return fit(join_by_priority(parts, width, gap=1), width)
+    return fit(linked(join_by_priority(parts, width, gap=1), "explain hedge_flow"), width)
 
 
 def _pressure_rows(frame: Frame, snapshot: FlowSnapshot, width: int) -> list[Row]:
@@ -143,7 +145,7 @@ def _pressure_row(frame: Frame, hpp: Hpp, width: int) -> Row:
         (2, (status,) if hpp.value is not None else ()),
         (3, ((format_band(hpp.lo, hpp.hi), "dim"),)),
     ]
-    return fit(join_by_priority(parts, width), width)
+    return fit(linked(join_by_priority(parts, width), "explain hpp"), width)
 
 
 def _term_row(hpp: Hpp, width: int) -> Row:
@@ -151,7 +153,7 @@ def _term_row(hpp: Hpp, width: int) -> Row:
     terms = (("gamma", hpp.gamma_term), ("vanna", hpp.vanna_term), ("charm", hpp.charm_term))
     parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((" of it", "dim"),))]
     parts += [(1 + i, ((f"{name} ", "dim"), (format_usd(term), "text"))) for i, (name, term) in enumerate(terms)]
-    return fit(join_by_priority(parts, width, gap=1), width)
+    return fit(linked(join_by_priority(parts, width, gap=1), "explain hpp"), width)
 
 
 def _share_row(snapshot: FlowSnapshot, width: int) -> Row:
@@ -165,7 +167,7 @@ def _share_row(snapshot: FlowSnapshot, width: int) -> Row:
         (1, ((f"v {_share(features.phi_vanna.value)}  c {_share(features.phi_charm.value)}", "text"),)),
         (2, ((materiality, "text" if snapshot.scenario.material else "dim"),)),
     ]
-    return fit(join_by_priority(parts, width), width)
+    return fit(linked(join_by_priority(parts, width), "explain material"), width)
 
 
 def _share(value: float | None) -> str:

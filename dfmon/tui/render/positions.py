@@ -22,6 +22,7 @@ from dfmon.tui.render.formatting import (
     format_coins,
     format_percent,
     join_by_priority,
+    linked,
     sign_style,
     truncate,
 )
@@ -147,13 +148,9 @@ def _expiry_row(frame: Frame, row: ExpiryRow, cell_width: int, column_count: int
         (format_percent(row.residual, 1, plus=False), "absent" if row.residual is None else "text"),
     ]
     name = f"{'▶' if is_selected else ' '}{cell_text(row.label, 8):<8}"
-    return fit(
-        (
-            (name, "row.spot" if is_selected else "label"),
-            *((f"{t:>{cell_width}}", style) for t, style in values[:column_count]),
-        ),
-        width,
-    )
+    cells = [(f"{text:>{cell_width}}", style) for text, style in values[:column_count]]
+    runs = [(name, "row.spot" if is_selected else "label"), *cells]
+    return fit(linked(runs, f"exp {cell_text(row.label, 9)}"), width)
 
 
 def _missing_note(rows: tuple[ExpiryRow, ...], snapshot: FlowSnapshot, width: int) -> str:

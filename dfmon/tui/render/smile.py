@@ -15,6 +15,7 @@ from dfmon.tui.render.formatting import (
     format_points,
     format_signed,
     format_usd,
+    linked,
     sign_style,
 )
 from dfmon.tui.render.frame import Frame
@@ -49,7 +50,8 @@ def smile_rows(frame: Frame, row: ExpiryVol, width: int, height: int) -> list[Ro
     first = min(max(0, at - available // 2), len(row.strikes) - available)
     scale = max((abs(s.residual) for s in row.strikes if s.residual is not None), default=0.0)
     for i in range(first + available - 1, first - 1, -1):
-        body.append(_strike_row(row.strikes[i], i == at, scale, width))
+        cursor = f"cursor {i - at + frame.view.smile_row}"
+        body.append(tuple(linked(_strike_row(row.strikes[i], i == at, scale, width), cursor)))
     return body
 
 

@@ -13,6 +13,7 @@ from dfmon.tui.render.formatting import (
     format_percent,
     format_time,
     join_by_priority,
+    linked,
     truncate,
 )
 from dfmon.tui.render.frame import Frame
@@ -49,7 +50,8 @@ def status_line(frame: Frame, width: int) -> list[Row]:
         parts.append((1, ((f"feeds: {cell_text(runtime.note, 40) or 'connecting'}", "dim"),)))
     parts += _counter_parts(frame, is_wide)
     parts.append((2, ((_caveat_text(frame, is_wide), "caveat"),)))
-    return [fit(((" ", "text"), *join_by_priority(parts, width - 2, 3 if is_wide else 2)), width)]
+    health = join_by_priority(parts, width - 2, 3 if is_wide else 2)
+    return [fit(((" ", "text"), *linked(health, "app.feeds")), width)]
 
 
 def _caveat_text(frame: Frame, is_wide: bool) -> str:
@@ -89,7 +91,9 @@ def footer_line(frame: Frame, width: int) -> list[Row]:
         return [_prompt_row(frame, width)]
     actions = sorted(footer_actions(frame.mode, frame.view), key=lambda action: action.footer_rank)
     parts: list[tuple[int, tuple[Run, ...]]] = [(0, ((frame.view.count, "strong"),))] if frame.view.count else []
-    parts += [(a.footer_rank, ((a.key_label, "key"), (f" {a.footer_label}", "dim"))) for a in actions]
+    parts += [
+        (a.footer_rank, tuple(linked(((a.key_label, "key"), (f" {a.footer_label}", "dim")), a.id))) for a in actions
+    ]
     return [fit(((" ", "text"), *join_by_priority(parts, width - 2, 3 if width >= 120 else 2)), width)]
 
 

@@ -51,7 +51,7 @@ def tape(frame: Frame, rect: Rect) -> list[Row]:
         body.append(fit(((_header_text(width), "head"),), width))
     footer_rows = 1 if view.zoom else 0
     available = height - len(body) - footer_rows
-    first = min(view.scroll, max(0, len(rows) - available)) if view.zoom else 0
+    first = min(view.scroll, max(0, len(rows) - available)) if view.zoom or focus else 0
     body += [_print_row(row, width) for row in rows[first : first + available]]
     if view.zoom:
         body += [fit((), width)] * (height - 1 - len(body))

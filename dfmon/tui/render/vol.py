@@ -18,6 +18,7 @@ from dfmon.tui.render.formatting import (
     format_percent,
     format_points,
     format_usd,
+    linked,
     short_expiry,
     sign_style,
 )
@@ -53,7 +54,9 @@ def vol_sheet(frame: Frame, rect: Rect) -> list[Row]:
     curve = curve_rows(points, [short_expiry(row.label) for row in surface], width, max(6, min(14, height // 3)), frame)
     shown = visible_rows(len(surface), height - len(curve) - 4, frame.view.expiry_row)
     body = [*curve, divider([("BY EXPIRY", "title")], (), width), _header_row(width)]
-    body += [_expiry_row(frame.snapshot, surface, i, i == frame.view.expiry_row % len(surface), width) for i in shown]
+    selected = frame.view.expiry_row % len(surface)
+    rows = [_expiry_row(frame.snapshot, surface, i, i == selected, width) for i in shown]
+    body += [tuple(linked(row, f"cursor {i}")) for i, row in zip(shown, rows)]
     body.append(_total_row(frame.snapshot, surface, len(surface) - len(shown), width))
     body.append(_sentence(surface, width))
     if height - len(body) > 6:

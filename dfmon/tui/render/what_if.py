@@ -19,6 +19,7 @@ from dfmon.tui.render.formatting import (
     format_band,
     format_level,
     format_usd,
+    linked,
     row_width,
     sign_style,
 )
@@ -65,9 +66,9 @@ def _control_rows(frame: Frame, tick: TickInputs, width: int) -> list[Row]:
     for i, control in enumerate(CONTROLS):
         value, selected = current_value(control, frame.view, tick), i == frame.view.what_if_row
         if control.is_slider:
-            rows.append(fit(_slider(frame, tick, control, value, selected, width), width))
+            rows.append(fit(linked(_slider(frame, tick, control, value, selected, width), f"cursor {i}"), width))
             continue
-        runs = _choice(frame, control, value, selected, width)
+        runs = linked(_choice(frame, control, value, selected, width), f"cursor {i}")
         if line and row_width(line) + row_width(runs) > width:
             rows.append(fit(line, width))
             line = []
@@ -113,7 +114,8 @@ def _choice(frame: Frame, control: Control, value: str, selected: bool, width: i
         is_present = other == value
         label = cell_text(control.label(other), 50)
         style = "warn" if is_present and changed else "strong" if is_present else "dim"
-        runs.append((f"[{label}] " if is_present else f"{label} ", style))
+        text = f"[{label}] " if is_present else f"{label} "
+        runs += linked([(text, style)], f"what-if {control.name}={other}")
     return runs
 
 
@@ -146,7 +148,7 @@ def _metric_row(result: WhatIfResult, name: str, width: int) -> Row:
     change = None if before.value is None or after.value is None else after.value - before.value
     return fit(
         (
-            (f" {name.upper():<6}", "label"),
+            *linked([(f" {name.upper():<6}", "label")], f"explain {name}"),
             (f"{format_usd(before.value):>9}", sign_style(before.value)),
             (f"{format_usd(after.value):>10}", sign_style(after.value)),
             (f"{format_usd(change):>10}", "strong" if change else "dim"),

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from typing import Final
 
 from textual.app import ComposeResult
-from textual.events import Key, Paste, Resize
+from textual.events import Click, Key, MouseScrollDown, MouseScrollUp, Paste, Resize
 from textual.screen import Screen
 
 from dfmon.tui.layout import Layout, layout
+from dfmon.tui.mouse import MousePlace
 from dfmon.tui.palette import Appearance
 from dfmon.tui.render.box import Rect
 from dfmon.tui.render.context_strip import context_strip
@@ -39,15 +40,19 @@ class MainScreen(Screen[None], inherit_bindings=False):
     """The grids. `render` decides their content, `layout` their places."""
 
     AUTO_FOCUS = None
+    ALLOW_SELECT = False  # a click is an action; shift leaves the selection to the terminal
 
     def __init__(
         self,
         redraw: Callable[[], None],
         handle_key: Callable[[str, str | None], bool],
         handle_paste: Callable[[str], None],
+        handle_click: Callable[[MousePlace, bool, bool], None],
+        handle_wheel: Callable[[MousePlace, int], None],
     ) -> None:
         super().__init__()
         self._redraw, self._handle_key, self._handle_paste = redraw, handle_key, handle_paste
+        self._handle_click, self._handle_wheel = handle_click, handle_wheel
         self._panel_layout: Layout = {}
         self.grids = {name: RowGrid(name) for name in RENDERERS}
         self.faults: dict[str, str] = {}
@@ -67,6 +72,25 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def on_paste(self, event: Paste) -> None:
         self._handle_paste(event.text)
         event.stop()
+
+    def on_click(self, event: Click) -> None:
+        place = self._place_at(event.screen_x, event.screen_y)
+        self._handle_click(place, event.button != 1, event.chain == 2)
+        event.stop()
+
+    def on_mouse_scroll_up(self, event: MouseScrollUp) -> None:
+        self._handle_wheel(self._place_at(event.screen_x, event.screen_y), 1)
+        event.stop()
+
+    def on_mouse_scroll_down(self, event: MouseScrollDown) -> None:
+        self._handle_wheel(self._place_at(event.screen_x, event.screen_y), -1)
+        event.stop()
+
+    def _place_at(self, x: int, y: int) -> MousePlace:
+        for name, rect in self._panel_layout.items():
+            if rect.x <= x < rect.x + rect.width and rect.y <= y < rect.y + rect.height:
+                return MousePlace(name, self.grids[name].link_at(x - rect.x, y - rect.y))
+        return MousePlace("")
 
     def draw(self, frame: Frame, appearance: Appearance, *, skip: frozenset[str] = frozenset()) -> int:
         """Places and fills the panels; returns the number of rows that changed."""
