@@ -215,9 +215,6 @@ def _request_speed(view: View, frame: Frame, text: str) -> CommandResult:
 
 COMMANDS: Final[tuple[Command, ...]] = (
     Command("strike", "98000 | 98k | spot", _set_strike),
-    Command("cell", "98000 28NOV26", _set_cell),
-    Command("option", "BTC-28NOV26-98000-C", _set_option),
-    Command("cursor", "row [column] of the sheet, both from the middle", _set_cursor),
     Command("exp", "28NOV | all", _set_expiry, choices=_expiries),
     Command("coin", "BTC | ETH ...", _show_coin, choices=_coins),
     Command("model", "flow | naive | short-all | file", _set_model, choices=_models),
@@ -231,6 +228,9 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("explain", "ngi | flip | regime | scenario ...", _show_explanation, choices=lambda frame: EXPLAINABLE),
     Command("palette", " | ".join(PALETTES), _set_palette, choices=lambda frame: PALETTES),
     Command("icons", " | ".join(ICONS), _set_icons, choices=lambda frame: ICONS),
+    Command("cell", "98000 28NOV26", _set_cell),
+    Command("option", "BTC-28NOV26-98000-C", _set_option),
+    Command("cursor", "row [column] of the sheet, both from the middle", _set_cursor),
     Command("goto", TIME_EXAMPLES, _request_seek, "replay"),
     Command("speed", "0.5 | 8 | max", _request_speed, "replay", lambda frame: ("0.5", "1", "8", "64", "max")),
 )
