@@ -194,6 +194,8 @@ class _Update:
 
         Of the hours after the first one nothing is to be learned but that options expired.
         """
+        if now <= hour:
+            return
         expiry_ns = self._state.listing.expiry_ns
         end = min(now, int(expiry_ns.max(initial=0) - 1) // HOUR)
         expires_in = set(((expiry_ns - 1) // HOUR).tolist())
@@ -202,8 +204,7 @@ class _Update:
             if closing == hour or closing in expires_in:
                 self._learn((closing + 1) * HOUR)
             self._age_by_an_hour()
-        if now > hour:
-            self._revision = self._revision + 1
+        self._revision = self._revision + 1
 
     def _age_by_an_hour(self) -> None:
         rows, days = np.arange(self._state.size), np.full(self._state.size, 1.0 / 24.0)

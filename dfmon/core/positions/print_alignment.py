@@ -58,6 +58,11 @@ class Releases:
         others = {name: getattr(self, name)[at] for name in self.__slots__ if name != "prints"}
         return Releases(prints=self.prints.take(at), **others)
 
+    def in_order(self) -> Releases:
+        """These events in the order of release, row and time, the first value of a row before its prints."""
+        prints = self.prints
+        return self.take(np.lexsort((prints.order, prints.ts_ns, ~self.first, prints.row, self.release_ns)))
+
     def joined(self, other: Releases) -> Releases:
         """These events and others."""
         names = [name for name in self.__slots__ if name != "prints"]
@@ -293,33 +298,38 @@ def _assemble(
     waiting: PrintColumns, release: I64, ready: NDArray[np.bool_], value_of: I64, values: _Values
 ) -> Releases:
     """Events in the order of release. The new open interest stands with the last print before it, else alone."""
-    u, unexplained = _explain(values.change, values.printed, values.flushed)
-    has_prints = values.printed > 0.0
-    at = np.flatnonzero(ready)
-    value_of = value_of[at]
-    is_matched = value_of >= 0
-    is_last = is_matched.copy()
-    is_last[:-1] &= value_of[1:] != value_of[:-1]
+    if not ready.all():
+        at = np.flatnonzero(ready)
+        waiting, release, value_of = waiting.take(at), release[at], value_of[at]
+    if not values.row.size:
+        count = release.size
+        unknown, zeros = np.full(count, np.nan), np.zeros(count)
+        events = Releases(release, waiting, unknown, unknown, unknown, zeros, zeros, np.zeros(count, np.bool_))
+        return events if _ascending(release) else events.in_order()
+    change = values.change
+    u, unexplained = _explain(change, values.printed, values.flushed)
     first = np.isnan(values.before)
-    alone = np.flatnonzero(first | (~has_prints & (values.change != 0.0)))
-    count = at.size
-    unknown, zeros = np.full((3, count), np.nan), np.zeros((2, count))
-    columns = dict(zip(("u", "interest", "limit", "unexplained", "change"), (*unknown, *zeros)))
-    if values.row.size:
-        columns["u"][is_matched] = u[value_of[is_matched]]
-        columns["limit"][is_matched] = np.fmax(values.before, values.value)[value_of[is_matched]]
-        target = np.flatnonzero(is_last & ~first[value_of])
-        with_interest = value_of[target]
-        columns["interest"][target] = values.value[with_interest]
-        columns["unexplained"][target] = unexplained[with_interest]
-        columns["change"][target] = values.moved[with_interest]
-    events = Releases(release[at], waiting.take(at), **columns, first=np.zeros(count, np.bool_))
-    if not alone.size and (events.release_ns[1:] >= events.release_ns[:-1]).all():
-        return events  # the prints are in order
-    if alone.size:
-        events = events.joined(_lone_changes(values, alone, unexplained))
-    prints = events.prints
-    return events.take(np.lexsort((prints.order, prints.ts_ns, ~events.first, prints.row, events.release_ns)))
+    has_value = value_of >= 0
+    shown = has_value & ~first[value_of]  # with the last print before it
+    shown[:-1] &= value_of[1:] != value_of[:-1]
+    events = Releases(
+        release,
+        waiting,
+        u=np.where(has_value, u[value_of], np.nan),
+        interest=np.where(shown, values.value[value_of], np.nan),
+        limit=np.where(has_value, np.fmax(values.before, values.value)[value_of], np.nan),
+        unexplained=np.where(shown, unexplained[value_of], 0.0),
+        change=np.where(shown, values.moved[value_of], 0.0),
+        first=np.zeros(release.size, np.bool_),
+    )
+    alone = first | ((values.printed == 0.0) & (change != 0.0))
+    if not alone.any():
+        return events if _ascending(release) else events.in_order()
+    return events.joined(_lone_changes(values, np.flatnonzero(alone), unexplained)).in_order()
+
+
+def _ascending(times: I64) -> bool:
+    return bool((times[1:] >= times[:-1]).all())
 
 
 def _lone_changes(values: _Values, at: NDArray[np.intp], unexplained: F64) -> Releases:
