@@ -12,16 +12,20 @@ import msgspec
 from dfmon.model.snapshot import FlowSnapshot, to_json
 
 
-def nulls(value: Any, path: str = "") -> Iterator[str]:
+def nulls(value: dict[str, Any]) -> list[str]:
     """Path of each null of a JSON object; a feed goes by its name."""
-    if value is None:
-        yield path
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from nulls(inner, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from nulls(inner, f"{path}.{inner['name'] if path == 'feeds' else i}")
+    found, waiting = list[str](), [("", value)]
+    for path, row in waiting:
+        for key, inner in row.items():
+            if inner is None:
+                found.append(f"{path}{key}")
+            elif type(inner) is dict:
+                waiting.append((f"{path}{key}.", inner))
+            elif type(inner) is list:
+                is_feed = f"{path}{key}" == "feeds"
+                rows = {each["name"] if is_feed else str(i): each for i, each in enumerate(inner)}
+                waiting.append((f"{path}{key}.", rows))
+    return found
 
 
 def reason_for(path: str, sentences: list[str]) -> str | None:

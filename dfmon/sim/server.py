@@ -50,7 +50,7 @@ class SimConfig:
     `port` is that of the first of `VENUE_SERVERS`, the others follow; 0 takes free ones.
     `start_ns` None starts the market at the present time. `history` scales the prints before the start (15,000),
     `strike_spacing` the distance between two strikes: at 10 a board of BTC has 58 options;
-    the market moves every `step_ns`.
+    the market moves every `step_ns`, and is published every `publish_ticks` tenths of a second.
     `timer_speedup` divides the protocols' timers and the publishing interval, for tests;
     `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` are the
     initial ones. A `script` sets speed, start, currencies and history, and leads the market through its phases. With a
@@ -67,6 +67,7 @@ class SimConfig:
     history: float = 1.0
     strike_spacing: float = 1.0
     step_ns: int = STEP_NS
+    publish_ticks: int = 1
     binance_connection_lifetime_s: float = 86_400.0
     faults: Faults = field(default_factory=Faults)
     script: Script | None = None
@@ -213,10 +214,11 @@ class SimServer:
     async def _run_market(self) -> None:
         loop = asyncio.get_running_loop()
         tick_number, next_tick_at = 0, loop.time()
-        tick_s = max(TICK_S / self.config.timer_speedup, _MIN_TICK_S)
+        ticks = self.config.publish_ticks
+        tick_s = max(ticks * TICK_S / self.config.timer_speedup, _MIN_TICK_S)
         max_step_ns = int(tick_s * SECOND * self.config.speed) + _MAX_CATCH_UP_NS
         while True:
-            tick_number += 1
+            tick_number += ticks
             self._apply_one_shots()
             if self.faults.frozen:
                 self.market.refresh_books()

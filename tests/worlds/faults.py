@@ -338,6 +338,12 @@ def _redis_refuses(strike: Strike) -> End:
     return strike.world.redis_layers.push(refusal=refusal)
 
 
+def _redis_screens(strike: Strike) -> End:
+    """Screens elsewhere, for which the tables are published too."""
+    strike.count()
+    return strike.world.redis_layers.push(screens=strike.rng.randint(1, 3))
+
+
 def _readers(strike: Strike) -> End:
     """Readers of the REST service that ask, stall in the middle of a response, and vanish."""
     return strike.world.start_readers(strike.rng.randint(1, 6))
@@ -389,5 +395,6 @@ FAULTS: Final[dict[str, Fault]] = {
     "redis-stall": Fault(_redis_line(silent=True)),
     "redis-away": Fault(_redis_away),
     "redis-refuses": Fault(_redis_refuses),
+    "redis-screens": Fault(_redis_screens, (30.0, 120.0)),
     "rest-readers": Fault(_readers),
 }

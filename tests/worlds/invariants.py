@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from dfmon.model.snapshot import FlowSnapshot, to_json
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
 from tests.snapshot_checks import nulls, numbers, reason_for
 from tests.worlds.session import PASSWORD, TOKEN, SessionRun
@@ -29,10 +29,10 @@ _SUMS: Final = ("ngi", "vss", "chl", "volg")
 _TOLERANCE: Final = 1e-9
 
 
-def check_snapshot(world: World, run: SessionRun, before: FlowSnapshot | None, now: FlowSnapshot) -> None:
-    """All checks of one snapshot."""
+def check_snapshot(world: World, run: SessionRun, before: FlowSnapshot | None, now: FlowSnapshot, text: bytes) -> None:
+    """All checks of one snapshot and its JSON."""
     _check_sequence(world, before, now)
-    _check_nulls(world, now)
+    _check_nulls(world, now, text)
     _check_bands(world, now)
     _check_sums(world, now)
     _check_staleness(world, run, now)
@@ -50,8 +50,7 @@ def _check_sequence(world: World, before: FlowSnapshot | None, now: FlowSnapshot
         world.fail(f"two ticks within {spacing_s:.4f} s")
 
 
-def _check_nulls(world: World, now: FlowSnapshot) -> None:
-    text = to_json(now, "live")
+def _check_nulls(world: World, now: FlowSnapshot, text: bytes) -> None:
     shown = msgspec.json.decode(text)
     for missing in nulls(shown):
         if not reason_for(missing, shown["unavailable"]):

@@ -20,6 +20,7 @@ class RedisServer:
 
     def __init__(self) -> None:
         self.refusal = b""
+        self.screens = 0  # that follow the snapshots with their tables
         self.entries: Counter[tuple[str, str, str]] = Counter()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,6 +50,8 @@ class RedisServer:
         name = command[0].upper()
         if name in (b"XADD", b"SET", b"PUBLISH") and self.refusal:
             return b"-" + self.refusal + b"\r\n"
+        if name == b"PUBSUB":
+            return b"*2\r\n$%d\r\n%s\r\n:%d\r\n" % (len(command[2]), command[2], self.screens)
         if name == b"XADD":
             fields = dict(zip(command[6::2], command[7::2]))
             kind = command[1].decode().split(":")[1]

@@ -45,6 +45,7 @@ MAX_RESIDENT_MB: Final = 700  # of the whole world, its exchange and recordings 
 _REDIS_PORT: Final = 6379
 _MAX_FAILURES: Final = 20
 _DRIFT_STEP_S: Final = 0.5
+_SUMMARY_S: Final = 10.0  # between two polls of open interest
 _LOOK_BACK_S: Final = 30.0  # after a fault, for what it changed
 
 
@@ -236,11 +237,11 @@ class World:
     def report(self, exc: Exception) -> None:
         self.fail(f"the engine raised {type(exc).__name__}: {exc}")
 
-    def on_snapshot(self, run: SessionRun, before: FlowSnapshot | None, snapshot: FlowSnapshot) -> None:
+    def on_snapshot(self, run: SessionRun, before: FlowSnapshot | None, snapshot: FlowSnapshot, text: bytes) -> None:
         self._digest.update(run.digests[-1].encode())
         self.coverage.add_snapshot(before, snapshot)
         try:
-            invariants.check_snapshot(self, run, before, snapshot)
+            invariants.check_snapshot(self, run, before, snapshot, text)
         except Exception as exc:
             self.fail(f"a check raised {type(exc).__name__}: {exc}")
 
@@ -255,7 +256,7 @@ class World:
         self.loop.set_exception_handler(self._on_loop_error)
         config = SimConfig(
             seed=self.plan.seed % 2**32, start_ns=NOON, currencies=("BTC",), history=0.02, strike_spacing=10.0,
-            step_ns=SECOND // 2,
+            step_ns=SECOND, publish_ticks=5,
         )  # fmt: skip
         self.server = SimServer(config, monotonic_ns=lambda: int(self.loop.time() * SECOND))
         self.exchange_layers = Layers(self.server.faults)
@@ -264,7 +265,9 @@ class World:
         ports = {source: urlsplit(address.ws).port or 0 for source, address in addresses.items()}
         self._ports = {"binance.futures": ports["binance.market"], **{name: ports[name] for name in ports}}
         base = Config(market=msgspec.structs.replace(Config().market, currencies=("BTC",)))
-        self.config = demo.with_sim_addresses(base, addresses)
+        at_simulator = demo.with_sim_addresses(base, addresses)
+        deribit = msgspec.structs.replace(at_simulator.venue("deribit"), summary_s=_SUMMARY_S)
+        self.config = msgspec.structs.replace(at_simulator, deribit=deribit)
         await asyncio.start_server(self.redis.serve, "127.0.0.1", self.redis_port)
         self._tasks += [self.loop.create_task(self._run_clock()), self.loop.create_task(self.server.wait_stopped())]
         self.start()
