@@ -9,7 +9,13 @@ from typing import Final
 from dfmon.config import Config
 from dfmon.model.errors import UsageError
 
-_MODULES: Final = {"compare": "compare", "evidence": "evidence", "import": "import_file"}
+_MODULES: Final = {
+    "compare": "compare",
+    "evidence": "evidence",
+    "import": "import_file",
+    "record-book": "record_book",
+    "verify-book": "record_book",
+}
 """Modules of the commands that take arguments and configuration, and need nothing else."""
 
 

@@ -279,6 +279,21 @@ def _add_evidence(commands: _Commands, common: Parser) -> None:
     compare.add_argument("--other", type=Path, metavar="FILE", help="venues: the boards of the other venue")
     compare.add_argument("--json", action="store_true", help="venues: one JSON object a pair of boards, a line each")
 
+    recorder = commands.add_parser(
+        "record-book",
+        parents=[common],
+        help="the dealer book of the day as a file of record (Parquet), in a hash chain",
+    )
+    recorder.add_argument("folder", type=Path, metavar="DIR", help="where the files of record are")
+    _add_source(recorder)
+    verifier = commands.add_parser(
+        "verify-book",
+        parents=[common],
+        help="check files of record: the first that was changed, removed or put elsewhere",
+    )
+    verifier.add_argument("folder", type=Path, metavar="DIR", help="where the files of record are")
+    verifier.add_argument("--head", metavar="HASH", help="hash of a last line, kept elsewhere, that must be there")
+
     importer = commands.add_parser(
         "import", parents=[common], help="CME's settlements beside a board; a CSV of Deribit's trades into the store"
     )

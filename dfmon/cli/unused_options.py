@@ -11,7 +11,17 @@ from dfmon.model.errors import UsageError
 _SOURCES: Final = ("", "demo", "replay")  # the live monitor has no command of its own
 _MONITORS: Final = (*_SOURCES, "attach")
 _PUBLISHERS: Final = (*_SOURCES, "record")
-_WITHOUT_MODEL: Final = ("attach", "backfill", "compare", "doctor", "evidence", "export", "import", "sim")
+_WITHOUT_MODEL: Final = (
+    "attach",
+    "backfill",
+    "compare",
+    "doctor",
+    "evidence",
+    "export",
+    "import",
+    "sim",
+    "verify-book",
+)
 _COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("rate", "palette", "icons", "mouse", "plain", "low_bandwidth"), _MONITORS),
     **dict.fromkeys(("publish", "every"), (*_PUBLISHERS, "attach")),

@@ -70,7 +70,9 @@ def time_text(ts_ns: int) -> str:
 class ParquetWriter:
     """Parquet with zstd; times are timestamps of nanoseconds in UTC, null where there is no value."""
 
-    def __init__(self, out: BinaryIO, header: Mapping[str, FileKind]) -> None:
+    def __init__(
+        self, out: BinaryIO, header: Mapping[str, FileKind], metadata: Mapping[str, str] | None = None
+    ) -> None:
         self._arrow, parquet = _pyarrow()
         arrow = self._arrow
         types = {
@@ -79,7 +81,7 @@ class ParquetWriter:
             "real": arrow.float64(),
             "time": arrow.timestamp("ns", "UTC"),
         }
-        self._schema = arrow.schema([(name, types[kind]) for name, kind in header.items()])
+        self._schema = arrow.schema([(name, types[kind]) for name, kind in header.items()], metadata)
         self._writer = parquet.ParquetWriter(out, self._schema, compression="zstd")
 
     def write(self, cells: Cells) -> None:
@@ -102,21 +104,27 @@ def _pyarrow() -> tuple[Any, Any]:
 
 
 class OutputFile:
-    """A file that is written beside its name, and takes its name when it is complete."""
+    """A file that is written beside its name, and takes its name when it is complete.
 
-    def __init__(self, path: Path, header: Mapping[str, FileKind]) -> None:
+    `metadata` are texts by name, in Parquet alone.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, FileKind], metadata: Mapping[str, str] | None = None) -> None:
         self._path, self._partial = path, path.with_name(f"{path.name}.part")
         if path.suffix not in SUFFIXES:
             raise UsageError(
                 f"{sanitize(str(path))} ends in {path.suffix!r}, allowed: {', '.join(SUFFIXES)}, or - for CSV"
             )
-        make_writer = ParquetWriter if path.suffix == ".parquet" else CsvWriter
         try:
             self._file = self._partial.open("wb")
         except OSError as exc:
             raise UsageError(f"{sanitize(str(path))} cannot be written: {(exc.strerror or str(exc)).lower()}") from None
         try:
-            self._writer: TableWriter = make_writer(self._file, header)
+            self._writer: TableWriter = (
+                ParquetWriter(self._file, header, metadata)
+                if path.suffix == ".parquet"
+                else CsvWriter(self._file, header)
+            )
         except BaseException:
             self.discard()
             raise

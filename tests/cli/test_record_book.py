@@ -1,0 +1,26 @@
+"""`dfmon record-book` and `dfmon verify-book` from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import run
+from tests.evidence.cme_files import deribit_board
+
+pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+
+
+def test_board_is_recorded_and_verified(tmp_path: Path) -> None:
+    board, folder = deribit_board(tmp_path / "board.csv"), tmp_path / "books"
+    recorded = run("record-book", folder, board, "--positions", "naive")
+    assert recorded.returncode == 0, recorded.stderr
+    assert recorded.stdout.startswith("book-BTC-naive-2026-01-22.parquet recorded; last line ")
+    head = recorded.stdout.split()[-1]
+    verified = run("verify-book", folder, "--head", head)
+    assert verified.stdout.startswith("1 books, 2026-01-22 to 2026-01-22, as they were recorded")
+    (folder / "book-BTC-naive-2026-01-22.parquet").write_bytes(b"")
+    changed = run("verify-book", folder)
+    assert changed.returncode == 1
+    assert changed.stderr == "dfmon: book-BTC-naive-2026-01-22.parquet was changed\n"
