@@ -275,7 +275,7 @@ complete -c dfmon -n '_shtab_dfmon_using evidence' -l log-file -xka "(__fish_com
 complete -c dfmon -n '_shtab_dfmon_using evidence' -l json -d 'one JSON object'
 complete -c dfmon -n '_shtab_dfmon_using evidence' -l html -xka "(__fish_complete_path (commandline -ct))" -d 'write one self-contained page with plots'
 complete -c dfmon -n '_shtab_dfmon_using evidence' -l ledger -xka "(__fish_complete_path (commandline -ct))" -d 'ledger of hypotheses and runs (default: in the state folder)'
-complete -c dfmon -n '_shtab_dfmon_using evidence; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'recorded boards, a history, or a simulated market: sim:SEED[:DAYS][:null]'
+complete -c dfmon -n '_shtab_dfmon_using evidence; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, recorded boards, a history file, history (that of the configuration, also in ClickHouse), or a simulated market: sim:SEED[:DAYS][:null]'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a compare -d 'a third party'"'"'s figures beside dfmon'"'"'s, with the cause of each difference'
 complete -c dfmon -n '_shtab_dfmon_using compare' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using compare' -l currency -x -d 'underlyings; the first one is shown first'

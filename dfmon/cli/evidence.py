@@ -16,17 +16,18 @@ from dfmon.evidence.ledger import Ledger
 from dfmon.evidence.report_html import as_html
 from dfmon.evidence.report_text import as_text
 from dfmon.model.errors import EXIT_OK, DfmonError
+from dfmon.runtime.stores import open_history_reader
 
 _REDRAW_S = 0.2
 _BAR_WIDTH = 24
 
 
-def run(args: argparse.Namespace, _config: Config) -> int:
+def run(args: argparse.Namespace, config: Config) -> int:
     """Writes the report and returns 0, whatever it found."""
     path = args.ledger or state_folder(environment()) / "evidence.jsonl"
     ledger = Ledger(path, time.time_ns)
     with _ProgressBar(sys.stderr) as bar:
-        report = evaluate(args.source, ledger, bar.advance)
+        report = evaluate(args.source, ledger, bar.advance, lambda: open_history_reader(config))
     if args.json:
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     elif args.html is not None:

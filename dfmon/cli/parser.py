@@ -64,6 +64,7 @@ def build_parser() -> Parser:
     _add_explain_options(explain)
 
     _add_evidence(commands, common)
+    _add_records(commands, common)
     _add_operation(commands, common)
     return root
 
@@ -258,7 +259,10 @@ def _add_evidence(commands: _Commands, common: Parser) -> None:
         "evidence", parents=[common], help="test dfmon's numbers against what followed, nulls first"
     )
     evidence.add_argument(
-        "source", metavar="SOURCE", help="recorded boards, a history, or a simulated market: sim:SEED[:DAYS][:null]"
+        "source",
+        metavar="SOURCE",
+        help="a recording, recorded boards, a history file, history (that of the configuration, also in ClickHouse), "
+        "or a simulated market: sim:SEED[:DAYS][:null]",
     )
     form = evidence.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object")
@@ -279,6 +283,9 @@ def _add_evidence(commands: _Commands, common: Parser) -> None:
     compare.add_argument("--other", type=Path, metavar="FILE", help="venues: the boards of the other venue")
     compare.add_argument("--json", action="store_true", help="venues: one JSON object a pair of boards, a line each")
 
+
+def _add_records(commands: _Commands, common: Parser) -> None:
+    """Positions of record, and files of other origin."""
     recorder = commands.add_parser(
         "record-book",
         parents=[common],

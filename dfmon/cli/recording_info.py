@@ -17,6 +17,7 @@ from dfmon.model.units import SECOND, format_hms, iso, sanitize
 from dfmon.replay import open_source
 from dfmon.store import replayer
 from dfmon.store.blocks import Damage
+from dfmon.store.integrity import IntegrityCheck
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
@@ -33,13 +34,16 @@ def describe_recording(path: Path, config: Config, stream: TextIO) -> int:
         return EXIT_OK
     recorded = replayer.RecordingReader(path)
     damage: list[Damage] = []
-    sessions = _summarize(recorded, damage)
+    integrity = IntegrityCheck()
+    sessions = _summarize(recorded, damage, integrity)
     size = sum(block.end - block.offset for block in recorded.blocks)
     segment_count = len({block.path for block in recorded.blocks})
     raw = sum(session.bytes for session in sessions)
     stream.write(f"{segment_count} files, {megabytes(raw)} in {megabytes(size)}{packed_ratio(size, raw)}\n")
     stream.writelines("\n".join(session.summary_lines()) + "\n" for session in sessions)
     stream.writelines(f"{damaged}\n" for damaged in damage)
+    integrity.add_damage(damage)
+    stream.write(f"{integrity.line()}\n")
     missing_count = sum(session.missing_count for session in sessions)
     stream.write(
         "complete\n" if not damage and not missing_count else f"damaged: {missing_count:,} records are missing\n"
@@ -84,14 +88,18 @@ class _SessionSummary:
                 yield f"  {sanitize(source, 40)}: {count:,} records, {megabytes(self._bytes[source])}"
 
 
-def _summarize(recorded: replayer.RecordingReader, damage: list[Damage]) -> list[_SessionSummary]:
+def _summarize(
+    recorded: replayer.RecordingReader, damage: list[Damage], integrity: IntegrityCheck
+) -> list[_SessionSummary]:
     sessions: list[_SessionSummary] = []
     for record, _ in recorded.records(allow_gaps=True, damage=damage):
         if record.kind is RecordKind.SESSION:
             sessions.append(_SessionSummary(replayer.session_info(record)))
+            integrity.new_session()
         else:
             sessions = sessions or [_SessionSummary({})]
             sessions[-1].add_record(record)
+            integrity.add_record(record)
     return sessions
 
 

@@ -14,18 +14,23 @@ import numpy as np
 from dfmon.evidence.board_findings import board_findings, flip_forecasts
 from dfmon.evidence.board_panel import BoardPanel, read_panels
 from dfmon.evidence.findings import Finding, Forecasts, Placebo, Report, ordered
-from dfmon.evidence.history_series import is_history, read_history
+from dfmon.evidence.history_series import is_history, long_series, read_history
 from dfmon.evidence.hypotheses import registry_digest
 from dfmon.evidence.ledger import Ledger
 from dfmon.evidence.minute_findings import minute_findings, placebos
 from dfmon.evidence.minute_series import MinuteSeries
+from dfmon.evidence.recording_series import read_recording
 from dfmon.evidence.regression import INSUFFICIENT, MIN_WEEKS
 from dfmon.model.errors import UsageError
 from dfmon.model.units import iso, sanitize
+from dfmon.store.history_interface import HistorySource
+from dfmon.store.replayer import is_recording
 
 _SIMULATED: Final = re.compile(r"sim:(\d+)(?::(\d+))?(?::(null))?")
 _DEFAULT_DAYS: Final = 150
 MAX_DAYS: Final = 400
+CONFIGURED: Final = "history"
+"""The source that is the history of the configuration, embedded or in ClickHouse."""
 Progress = Callable[[str], None]
 
 
@@ -40,11 +45,16 @@ class _Parts(NamedTuple):
     forecasts: list[Forecasts]
 
 
-def evaluate(source: str, ledger: Ledger, progress: Progress) -> Report:
-    """The report of a source. Raises UsageError for one that cannot be evaluated."""
+def evaluate(
+    source: str, ledger: Ledger, progress: Progress, open_history: Callable[[], HistorySource] | None = None
+) -> Report:
+    """The report of a source; `open_history` opens that which is named "history".
+
+    Raises UsageError for a source that cannot be evaluated.
+    """
     hypotheses = registry_digest()
     registered = ledger.register(hypotheses)
-    parts = _evaluate(source, progress)
+    parts = _evaluate(source, progress, open_history)
     report = Report(
         source=sanitize(source if source.startswith("sim:") else Path(source).name),
         digest=parts.digest,
@@ -62,13 +72,17 @@ def evaluate(source: str, ledger: Ledger, progress: Progress) -> Report:
     return report
 
 
-def _evaluate(source: str, progress: Progress) -> _Parts:
+def _evaluate(source: str, progress: Progress, open_history: Callable[[], HistorySource] | None) -> _Parts:
     if source.startswith("sim:"):
         return _simulated(source, progress)
     path = Path(source)
+    if source == CONFIGURED and open_history is not None and not path.exists():
+        with open_history() as reader:
+            return _minutes(*long_series(reader, "the configured history"), progress)
+    if is_recording(path):
+        return _minutes(*read_recording(path, progress), progress)
     if is_history(path):
-        found, skipped = read_history(path)
-        return _minutes(found, skipped, progress)
+        return _minutes(*read_history(path), progress)
     return _boards(path, progress)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -38,21 +39,34 @@ def is_history(path: Path) -> bool:
 def read_history(path: Path) -> tuple[dict[str, MinuteSeries], list[str]]:
     """The series of each underlying, and sentences on those that are too short."""
     with HistoryReader(path) as reader:
-        found, skipped = series_of(reader)
+        return long_series(reader, str(path))
+
+
+def long_series(history: ColumnSource, shown: str) -> tuple[dict[str, MinuteSeries], list[str]]:
+    """As `series_of`. Raises UsageError where no series is long enough."""
+    found, skipped = series_of(history)
     if not found:
         reasons = "; ".join(skipped) or "it is empty"
-        raise UsageError(f"{path}: no underlying has two days of minutes with spot and psi: {reasons}")
+        raise UsageError(f"{shown}: no underlying has two days of minutes with spot and psi: {reasons}")
     return found, skipped
 
 
 def series_of(history: ColumnSource) -> tuple[dict[str, MinuteSeries], list[str]]:
     """The series of each underlying of a history, and sentences on those that are too short."""
-    found, skipped = {}, []
+    read = {}
     for name in history.underlyings():
         columns = history.columns(name, 0, ("ts_ns", "spot", "psi"))
-        series = minutes(columns["ts_ns"], columns["spot"], columns["psi"]) if len(columns["ts_ns"]) else None
-        known = 0 if series is None else int(np.isfinite(series.log_return + series.psi).sum())
-        if series is None or known < _MIN_MINUTES:
+        if len(columns["ts_ns"]):
+            read[name] = minutes(columns["ts_ns"], columns["spot"], columns["psi"])
+    return usable_series(read)
+
+
+def usable_series(read: Mapping[str, MinuteSeries]) -> tuple[dict[str, MinuteSeries], list[str]]:
+    """The series that are long enough, and sentences on the others."""
+    found, skipped = {}, []
+    for name, series in read.items():
+        known = int(np.isfinite(series.log_return + series.psi).sum())
+        if known < _MIN_MINUTES:
             skipped.append(f"{sanitize(name, 12)}: {known:,} minutes with spot and psi, {_MIN_MINUTES:,} are needed")
         else:
             found[name] = series
@@ -61,14 +75,23 @@ def series_of(history: ColumnSource) -> tuple[dict[str, MinuteSeries], list[str]
 
 def minutes(ts_ns: I64, spot: F64, psi: F64) -> MinuteSeries:
     """The last row of each minute; a minute without a row, or without a spot, is a gap."""
-    minute = np.asarray(ts_ns // MINUTE)
-    last = np.append(np.flatnonzero(np.diff(minute)), minute.size - 1)
-    size = int(minute[-1] - minute[0]) + 1
-    at = minute[last] - minute[0]
-    price, signal = np.full(size, np.nan), np.full(size, np.nan)
-    price[at], signal[at] = spot[last], psi[last]
+    ends, by_minute = last_of_minutes(ts_ns, np.stack([spot, psi], axis=1))
+    price, signal = by_minute.T
+    size = ends.size
     returns = np.append(np.nan, np.diff(np.log(price)))
     absent = np.full(size, np.nan)
     stale = np.concatenate([np.full(min(1_440, size), np.nan), signal[:-1_440]])[:size]
-    ends = (minute[0] + 1 + np.arange(size)) * MINUTE
     return MinuteSeries(ends, returns, signal, absent, stale, absent, absent, absent)
+
+
+def last_of_minutes(ts_ns: I64, rows: F64) -> tuple[I64, F64]:
+    """The end of each minute from the first row to the last, and the last row in it; NaN where there is none.
+
+    Shapes: (n,) ascending, (n, columns) -> (minutes,), (minutes, columns).
+    """
+    minute = np.asarray(ts_ns // MINUTE)
+    last = np.append(np.flatnonzero(np.diff(minute)), minute.size - 1)
+    size = int(minute[-1] - minute[0]) + 1
+    by_minute = np.full((size, rows.shape[1]), np.nan)
+    by_minute[minute[last] - minute[0]] = rows[last]
+    return (minute[0] + 1 + np.arange(size)) * MINUTE, by_minute

@@ -28,13 +28,18 @@ _SEARCH_CHUNK_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Unreadable bytes of a segment, from `start` up to `end`. `tail`: nothing readable follows in the file."""
+    """Unreadable bytes of a segment, from `start` up to `end`. `tail`: nothing readable follows in the file.
+
+    Of a block that is there twice `repeated` is the number of its records, and `first_seq` the number of the first.
+    """
 
     path: Path
     start: int
     end: int
     reason: str
     tail: bool
+    repeated: int = 0
+    first_seq: int = 0
 
     def __str__(self) -> str:
         after = "; the recording ends there" if self.tail else ""

@@ -100,7 +100,7 @@ class RecordingReader:
                     yield session_record, block.started_ns
             if records and tracker.is_block_already_read(records[-1]):
                 if (block.started_ns, records[-1].seq) > after:  # else all of it is before `after`
-                    found.append(Damage(block.path, block.offset, block.end, _describe_repeat(records), block.tail))
+                    found.append(_repeat(block, records))
                 continue
             for record in records:
                 if tracker.is_already_read(record):
@@ -132,8 +132,10 @@ class RecordingReader:
         raise SourceError(f"{sanitize(str(block.path))} has a gap: {what}{cause_text}; --across-gaps replays across it")
 
 
-def _describe_repeat(records: list[Record]) -> str:
-    return f"records {records[0].seq} to {records[-1].seq} are repeated"
+def _repeat(block: Block, records: list[Record]) -> Damage:
+    first_seq = records[0].seq
+    reason = f"records {first_seq} to {records[-1].seq} are repeated"
+    return Damage(block.path, block.offset, block.end, reason, block.tail, len(records), first_seq)
 
 
 class _SequenceTracker:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from dfmon.evidence.evaluate import evaluate
+from dfmon.evidence.evaluate import CONFIGURED, evaluate
 from dfmon.evidence.findings import Report
 from dfmon.evidence.history_series import minutes
 from dfmon.evidence.ledger import Ledger
@@ -20,7 +20,7 @@ from dfmon.model.errors import UsageError
 from dfmon.model.snapshot import MetricRow
 from dfmon.model.units import MINUTE
 from dfmon.sim.feedback import PsiSpec, simulate_psi
-from dfmon.store.history import History
+from dfmon.store.history import History, HistoryReader
 
 
 def run(source: str, folder: Path) -> Report:
@@ -67,6 +67,14 @@ def test_two_runs_are_equal_bytes(report: Report, history: Path, tmp_path: Path)
     assert as_html(report) == as_html(again)
     assert msgspec.json.encode(report) == msgspec.json.encode(again)
     assert len((tmp_path / "ledger.jsonl").read_bytes().splitlines()) == 2
+
+
+@pytest.mark.slow
+def test_configured_history_is_read_like_its_file(report: Report, history: Path, tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.jsonl", lambda: 1_800_000_000_000_000_000)
+    found = evaluate(CONFIGURED, ledger, lambda _: None, lambda: HistoryReader(history))
+    assert found.findings == report.findings
+    assert found.digest == report.digest
 
 
 def test_page_is_whole_and_loads_nothing(report: Report) -> None:
