@@ -96,6 +96,7 @@ def test_running_snapshot_loads_no_textual(tmp_path: Path) -> None:
     assert not {name for name in loaded if name.split(".")[0] in {"textual", "rich"}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["dfmon.core.step", "dfmon.engine.driver", "dfmon.venues.deribit.protocol"])
 def test_pure_modules_load_no_io_library(module: str) -> None:
     loaded = {name.split(".")[0] for name in _loaded_by(f"import {module}")}

@@ -10,6 +10,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -105,8 +106,13 @@ FIXED = {
 SPEECH = re.compile(r"\b(no answer|said nothing|to be had|lives by|told of|(an|the|error|no) answers?)\b|^answer$")
 
 
-def identifiers(root: Path) -> Iterator[tuple[str, str]]:
+@cache
+def identifiers(root: Path) -> tuple[tuple[str, str], ...]:
     """Every name that the package defines, with its file: modules, functions, classes, parameters and variables."""
+    return tuple(_identifiers(root))
+
+
+def _identifiers(root: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(root.rglob("*.py")):
         file = path.relative_to(root).as_posix()
         yield file, path.parent.name if path.name == "__init__.py" else path.stem
@@ -168,7 +174,7 @@ def test_modules_and_packages_are_names(tmp_path: Path) -> None:
     for path in ("wishes/__init__.py", "wishes/answer.py"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
-    assert list(identifiers(tmp_path)) == [("wishes/__init__.py", "wishes"), ("wishes/answer.py", "answer")]
+    assert identifiers(tmp_path) == (("wishes/__init__.py", "wishes"), ("wishes/answer.py", "answer"))
 
 
 def test_texts_of_the_program_have_no_everyday_phrases() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from dfmon.cli import demo
+from dfmon.cli.demo_past import _called_bucket
 from dfmon.config import Config
+from dfmon.core.scenario.buckets import Bucket, BucketState, Scene
 from dfmon.model.errors import DfmonError
 
 
@@ -35,3 +38,14 @@ def test_private_positions_are_in_no_list_of_processes(monkeypatch: pytest.Monke
         pass
     assert commands
     assert "12345" not in commands[0]
+
+
+@pytest.mark.parametrize("candidate", [None, Bucket.SQUEEZE])
+def test_the_bucket_of_a_past_board_is_the_newest_call(candidate: Bucket | None) -> None:
+    call = None if candidate is None else Scene(candidate)
+    buckets = BucketState(Scene(Bucket.PIN), 0, call, 0, 0)
+    books = {"flow": SimpleNamespace(scene=SimpleNamespace(buckets=buckets))}
+    driver: Any = SimpleNamespace(
+        flow_states=lambda: {"BTC": SimpleNamespace(books=books)}, params=SimpleNamespace(positions="flow")
+    )
+    assert _called_bucket(driver) is (candidate or Bucket.PIN)

@@ -125,6 +125,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_info_of_a_recording(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["replay", str(session), "--info"]) == 0
     output = capsys.readouterr().out

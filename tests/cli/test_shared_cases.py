@@ -60,6 +60,7 @@ def base() -> dict[str, float]:
     return {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SAME)
 def test_a_board_written_otherwise_has_the_same_figures(
     case: str, capsys: pytest.CaptureFixture[str], base: dict[str, float]

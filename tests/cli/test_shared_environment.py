@@ -94,7 +94,7 @@ def hostile_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
 
 
 def health(demo: dict[str, Any]) -> dict[str, Any]:
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=False) as client:
         body: dict[str, Any] = client.get(f"{demo['base']}/healthz").json()
         return body
 
@@ -119,7 +119,7 @@ def test_a_demo_runs_behind_dead_proxies_and_says_what_fails(hostile_demo: dict[
     body = until_degraded(hostile_demo)
     assert {row["state"] for row in body["underlyings"].values()} <= {"sim", "stale"}  # stale on a loaded machine
     base = hostile_demo["base"]
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, verify=False) as client:
         for path in ("/healthz", "/v1/snapshot"):
             response = client.head(f"{base}{path}")
             assert (response.status_code, response.content) == (200, b"")

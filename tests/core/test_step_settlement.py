@@ -63,6 +63,7 @@ def test_the_flow_between_the_window_and_settlement_is_the_unwind(model: str) ->
     assert snapshots[60].metrics.hedge_flow.settlement == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_inside_the_window_what_is_left_is_lifted_minute_by_minute() -> None:
     snapshots = session("naive")
     for minute in (16, 30, 44):

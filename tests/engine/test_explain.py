@@ -56,6 +56,7 @@ def test_parts_of_all_options_add_up_to_the_metric(metric: str) -> None:
         assert math.fsum(value for _, value in explained.terms) == pytest.approx(explained.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", EXPOSURE_NAMES)
 def test_each_part_is_the_metric_of_a_book_with_this_option_alone(metric: str) -> None:
     explained = explain(WARM, metric)

@@ -116,6 +116,7 @@ def test_a_quartic_has_no_residual_and_a_bent_strike_one() -> None:
     assert largest.residual == pytest.approx(0.02, abs=0.005)
 
 
+@pytest.mark.slow
 def test_changes_of_an_hour_are_those_of_the_volatility() -> None:
     state, minutes = FlowState.initial(), 62
     for seq in range(minutes):

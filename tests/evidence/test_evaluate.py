@@ -77,6 +77,7 @@ def test_configured_history_is_read_like_its_file(report: Report, history: Path,
     assert found.digest == report.digest
 
 
+@pytest.mark.slow
 def test_page_is_whole_and_loads_nothing(report: Report) -> None:
     page = as_html(report)
 

@@ -13,13 +13,14 @@ from dfmon.evidence.simulated import minute_series
 from dfmon.sim.feedback import PsiSpec, simulate_psi
 from dfmon.sim.feedback.cascades import CascadeSpec
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def series() -> MinuteSeries:
     return minute_series(simulate_psi(PsiSpec(psi_sd=0.08), [3], 40)[0])
 
 
-@pytest.mark.slow
 def test_feedback_has_its_coefficient(series: MinuteSeries) -> None:
     for found in (interaction(series), interaction(series, controlled=False), instrumented(series)):
         assert found is not None
@@ -28,7 +29,6 @@ def test_feedback_has_its_coefficient(series: MinuteSeries) -> None:
         assert found.verdict == "too few blocks"
 
 
-@pytest.mark.slow
 def test_forced_orders_tied_to_short_gamma_pass_for_feedback_without_controls() -> None:
     spec = PsiSpec(response=0.0, cascades=CascadeSpec(per_day=1.0, per_day_short=500.0))
     tied = minute_series(simulate_psi(spec, [4], 100)[0])

@@ -94,6 +94,7 @@ async def test_a_session_hands_over_to_compiled_kernels_and_replays_so(
     assert [snapshot.digest() for snapshot in replayed] == [snapshot.digest() for snapshot in snapshots]
 
 
+@pytest.mark.slow
 async def test_a_recording_stays_what_it_was_under_another_position_model(config: Config, tmp_path: Path) -> None:
     """The recording's own parameters are used unless others are asked for."""
     with Recorder(tmp_path / "session", about(config, FlowParams(positions="short-all"))) as recorder:

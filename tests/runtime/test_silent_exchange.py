@@ -48,7 +48,10 @@ class Monitor:
     def __init__(self, folder: Path, port: int) -> None:
         self.url, self.history = f"http://127.0.0.1:{port}", folder / "history.sqlite"
         self.screen = pyte.Screen(*SIZE)
-        self._stream, self._client = pyte.ByteStream(self.screen), httpx.Client(timeout=5.0, trust_env=False)
+        self._stream, self._client = (
+            pyte.ByteStream(self.screen),
+            httpx.Client(timeout=5.0, trust_env=False, verify=False),
+        )
         self._master, slave = pty.openpty()
         termios.tcsetwinsize(slave, (SIZE[1], SIZE[0]))
         home = {

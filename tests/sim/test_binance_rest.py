@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 SPOT, FUTURES = "/api/v3", "/fapi/v1"
 KLINE_TYPES = [int, str, str, str, str, str, int, str, int, str, str, str]
 
@@ -53,7 +55,6 @@ async def test_exchange_info_lists_the_markets_with_their_grids(rest: Rest) -> N
     assert (await rest.get(f"{SPOT}/exchangeInfo", 400, symbol="NOPE"))["code"] == -1121
 
 
-@pytest.mark.slow
 async def test_ping_and_time(rest: Rest) -> None:
     for path in (SPOT, FUTURES, "/dapi/v1"):
         assert await rest.get(f"{path}/ping") == {}
@@ -85,7 +86,6 @@ async def test_trades_are_those_of_the_tape(rest: Rest, path: str) -> None:
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", [SPOT, FUTURES])
 async def test_klines_are_sums_of_the_tape_and_reach_into_the_past(rest: Rest, path: str) -> None:
     market = rest.markets[path]
@@ -109,7 +109,6 @@ async def test_klines_are_sums_of_the_tape_and_reach_into_the_past(rest: Rest, p
     assert (await rest.get(f"{path}/klines", 400, symbol="BTCUSDT"))["code"] == -1102
 
 
-@pytest.mark.slow
 async def test_tickers_of_one_symbol_and_of_all(rest: Rest) -> None:
     for path in (SPOT, FUTURES):
         market = rest.markets[path]
@@ -140,7 +139,6 @@ async def test_funding_is_paid_every_period(rest: Rest) -> None:
     assert {row["symbol"] for row in await rest.get(f"{FUTURES}/fundingRate")} == {"BTCUSDT", "SOLUSDT"}
 
 
-@pytest.mark.slow
 async def test_faulty_parameters_have_the_venues_codes(rest: Rest) -> None:
     assert (await rest.get(f"{SPOT}/trades", 400))["code"] == -1102
     assert (await rest.get(f"{SPOT}/trades", 400, symbol="BTCUSDT", limit="x"))["code"] == -1100

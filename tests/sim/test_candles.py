@@ -12,6 +12,8 @@ from dfmon.sim.market.linear_market import LinearMarket, LinearTrade
 from dfmon.sim.market.past_path import MINUTE_MS, PastPath
 from dfmon.sim.market.simulated_market import SimulatedMarket
 
+pytestmark = pytest.mark.slow
+
 MINUTE_BARS = Interval(MINUTE_MS)
 INTERVALS = (MINUTE_BARS, Interval(5 * MINUTE_MS), Interval(60 * MINUTE_MS), Interval(DAY_MS, 4 * DAY_MS))
 
@@ -42,7 +44,6 @@ def test_minutes_are_those_of_the_trades(traded: tuple[LinearMarket, list[Linear
         assert row.buy_usd == pytest.approx(sum(t.coins * t.price for t in bought), rel=1e-12)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("interval", INTERVALS)
 def test_longer_candles_are_sums_of_minutes(
     traded: tuple[LinearMarket, list[LinearTrade], int], interval: Interval
@@ -102,7 +103,6 @@ def test_minutes_without_trades_repeat_the_close() -> None:
     assert rows[0] == Candle(60_000, 10.0, 10.0, 10.0, 10.0, 1.0, 10.0, 1.0, 10.0, 1, 5, 5)
 
 
-@pytest.mark.slow
 def test_no_gap_opens_when_the_oldest_minutes_are_dropped() -> None:
     log = MinuteLog()
     log.past = PastPath(np.full(100, 10.0), 60 * MINUTE_MS, 1.0, 0.01, 0.5, 1e6, 2.0)

@@ -16,7 +16,7 @@ def sim(still_exchange: Any) -> Any:
 
 
 async def post(sim: Any, body: Any, path: str = "") -> tuple[int, Any]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
         content = {"content": body} if isinstance(body, bytes) else {"json": body}
         response = await client.post(sim.addresses["deribit"].rest + path, **content)
     return response.status_code, response.json()
@@ -64,7 +64,7 @@ async def test_a_post_may_come_byte_by_byte(sim: Any) -> None:
 
 
 async def test_other_venues_refuse_post(sim: Any) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as client:
         binance = await client.post(f"{sim.addresses['binance.spot'].rest}/api/v3/order", content=b"x=1")
         okx = await client.post(f"{sim.addresses['okx'].rest}/api/v5/trade/order", json={})
     assert (binance.status_code, okx.status_code) == (404, 405)

@@ -162,7 +162,7 @@ async def test_rest_answers_late_and_with_errors(exchange: Any) -> None:
     sim.server.faults.rest_status = 429
     assert (await sim.get(f"{sim.addresses['okx'].rest}/api/v5/public/time")).json()["code"] == "50011"
     sim.server.faults.rest_status, sim.server.faults.rest_delay_s = 0, 1.0
-    async with httpx.AsyncClient(trust_env=False, timeout=0.2) as impatient_client:
+    async with httpx.AsyncClient(trust_env=False, verify=False, timeout=0.2) as impatient_client:
         with pytest.raises(httpx.ReadTimeout):
             await impatient_client.get(f"{sim.addresses['deribit'].rest}/public/get_time")
 
@@ -217,6 +217,6 @@ def test_a_child_obeys_the_lines_of_its_parent() -> None:
         child.stdin.write(b'{"nonsense": 1}\n{"rest_status": 503}\n')
         child.stdin.flush()
         assert b"nonsense" in child.stderr.readline()
-        assert httpx.get(f"{rest}/public/get_time", trust_env=False).status_code == 503
+        assert httpx.get(f"{rest}/public/get_time", trust_env=False, verify=False).status_code == 503
         child.stdin.close()
         assert child.wait(60) == 0

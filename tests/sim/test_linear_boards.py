@@ -17,6 +17,8 @@ from dfmon.sim.market.simulated_market import SimulatedMarket
 from dfmon.venues.deribit import decode
 from tests.sim.conftest import ManualClock
 
+pytestmark = pytest.mark.slow
+
 BOARDS = ("BTC", "BTC_USDC", "SOL", "XRP")
 
 
@@ -27,7 +29,6 @@ def market(noon: int) -> SimulatedMarket:
     return simulated
 
 
-@pytest.mark.slow
 def test_a_linear_board_of_btc_follows_the_index_of_btc(market: SimulatedMarket, noon: int) -> None:
     assert market.currencies["BTC_USDC"].path is market.currencies["BTC"].path
     assert market.currencies["BTC_USDC"].board.forwards[-1] == market.currencies["BTC"].board.forwards[-1]
@@ -59,7 +60,6 @@ def test_strikes_below_a_dollar_grid_are_spelled_with_d(market: SimulatedMarket)
     assert not any("d" in name.split("-")[2] for name in market.currencies["SOL_USDC"].board.names)
 
 
-@pytest.mark.slow
 async def test_everything_linear_is_asked_for_as_usdc(exchange: Any) -> None:
     clock = ManualClock()
     sim = await exchange(currencies=BOARDS, speed=1.0, clock=clock)

@@ -9,6 +9,8 @@ import pytest
 
 from tests.sim.test_okx import all_strings, next_push
 
+pytestmark = pytest.mark.slow
+
 
 class Rest:
     """The REST side of an exchange after some seconds of trading."""
@@ -29,7 +31,6 @@ def rest(still_exchange: Any) -> Rest:
     return Rest(still_exchange)
 
 
-@pytest.mark.slow
 async def test_instruments_of_every_type(rest: Rest) -> None:
     swaps = {row["instId"]: row for row in await rest.get("public/instruments", instType="SWAP")}
     assert (swaps["BTC-USDT-SWAP"]["settleCcy"], swaps["BTC-USD-SWAP"]["settleCcy"]) == ("USDT", "BTC")
@@ -61,7 +62,6 @@ async def test_trades_are_those_of_the_tape_newest_first(rest: Rest) -> None:
     assert int(by_time[0]["ts"]) < int(rows[0]["ts"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["BTC-USDT", "BTC-USDT-SWAP", "BTC-USD-SWAP"])
 async def test_candles_are_sums_of_the_tape_newest_first(rest: Rest, name: str) -> None:
     market = rest.markets[name]
@@ -117,7 +117,6 @@ async def test_funding_newest_first_and_of_every_swap(rest: Rest) -> None:
     assert float(mark["markPx"]) == pytest.approx(rest.markets["BTC-USDT-SWAP"].mark, abs=0.1)
 
 
-@pytest.mark.slow
 async def test_candle_channels_are_on_the_business_path(exchange: Any) -> None:
     sim = await exchange(speed=60.0)
     arg = {"channel": "candle1m", "instId": "BTC-USDT"}

@@ -41,7 +41,17 @@ def test_books_lie_around_spot_and_are_as_deep_as_at_the_start(market: Simulated
     for book, hedge in zip(books, currency.hedges):
         best_bid, best_ask = max(p for p, _ in book.bids), min(p for p, _ in book.asks)
         assert (best_bid + best_ask) / 2.0 == pytest.approx(spot, rel=2e-3)
+        ratio = spot / currency.path.price
+        assert ratio != pytest.approx(1.0, rel=1e-4)
+        assert best_bid == pytest.approx(max(hedge.book.bids) * hedge.spec.tick * ratio)
         assert sum(size for _, size in book.bids) == pytest.approx(sum(hedge.book.bids.values()))
+
+
+def test_volatility_moves_against_spot_and_less_at_long_tenors(market: SimulatedMarket) -> None:
+    currency = market.currencies["BTC"]
+    smile, now = PastBoards(currency, "BTC")._smile(0.9 * currency.path.price), currency.path.smile
+    variance = 0.9**-3.0  # log volatility changes by -1.5 of that of log spot
+    assert (smile.v0 / now.v0, smile.v_inf / now.v_inf) == pytest.approx((variance, variance**0.25))
 
 
 def test_no_print_is_ahead_of_its_moment(market: SimulatedMarket) -> None:

@@ -15,6 +15,8 @@ from dfmon.sim.market.ladder import Ladder, LadderSpec
 from dfmon.sim.market.ledger import AMONG_DEALERS, CUSTOMER_TAKES, DEALER_TAKES, DESKS, Ledger
 from dfmon.sim.market.simulated_market import SimulatedMarket
 
+pytestmark = pytest.mark.slow
+
 
 def market_state(market: SimulatedMarket) -> list[Any]:
     """Everything a client could ever see, and the truth behind it."""
@@ -27,7 +29,6 @@ def market_state(market: SimulatedMarket) -> list[Any]:
     return rows
 
 
-@pytest.mark.slow
 def test_state_does_not_depend_on_how_time_was_advanced(noon: int) -> None:
     end = noon + 40 * SECOND
     direct, stepped = SimulatedMarket(7, noon), SimulatedMarket(7, noon)
@@ -40,7 +41,6 @@ def test_state_does_not_depend_on_how_time_was_advanced(noon: int) -> None:
     assert direct.drain_events().option_trades == stepped.drain_events().option_trades
 
 
-@pytest.mark.slow
 def test_another_seed_is_another_market(noon: int) -> None:
     first, second = SimulatedMarket(7, noon, ("BTC",)), SimulatedMarket(8, noon, ("BTC",))
     for market in (first, second):
@@ -48,7 +48,6 @@ def test_another_seed_is_another_market(noon: int) -> None:
     assert first.currencies["BTC"].path.price != second.currencies["BTC"].path.price
 
 
-@pytest.mark.slow
 def test_a_coin_does_not_depend_on_which_others_are_simulated(noon: int) -> None:
     alone, both = SimulatedMarket(7, noon, ("ETH",)), SimulatedMarket(7, noon)
     for market in (alone, both):
@@ -61,7 +60,6 @@ def test_unknown_currency_is_refused(noon: int) -> None:
         SimulatedMarket(7, noon, ("DOGE",))
 
 
-@pytest.mark.slow
 def test_books_balance_whatever_is_traded() -> None:
     rng = np.random.default_rng(11)
     ledger, reference = Ledger(3), np.zeros(3)
@@ -89,7 +87,6 @@ def test_dealers_move_by_who_stands_behind_the_print(party_class: int, moved: fl
         assert np.array_equal(ledger.open_interest, ledger.customer_short + ledger.dealer_short)
 
 
-@pytest.mark.slow
 def test_desks_add_up_to_the_dealers_and_trade_with_each_other() -> None:
     ledger, rng = Ledger(2), np.random.default_rng(13)
     for _ in range(4_000):
@@ -109,7 +106,6 @@ def test_desks_add_up_to_the_dealers_and_trade_with_each_other() -> None:
         assert np.array_equal(ledger.open_interest, ledger.customer_short + ledger.dealer_short)
 
 
-@pytest.mark.slow
 def test_the_desks_of_a_board_hold_their_shares_and_stay_over_a_roll(noon: int) -> None:
     market = SimulatedMarket(5, noon, ("BTC",), 0.3)
     positions = market.true_desk_positions("BTC")
@@ -125,7 +121,6 @@ def test_the_desks_of_a_board_hold_their_shares_and_stay_over_a_roll(noon: int) 
         assert all(desk[name] == before[name] for name in before.keys() & desk.keys())
 
 
-@pytest.mark.slow
 def test_open_interest_is_the_outcome_of_the_tape(aged_market: SimulatedMarket) -> None:
     for c in aged_market.currencies.values():
         assert np.allclose(c.ledger.open_interest, c.ledger.customer_short + c.ledger.dealer_short)
@@ -152,7 +147,6 @@ def test_customers_write_calls_above_and_buy_puts_below(aged_market: SimulatedMa
     assert dealer[puts_below].sum() < 0.0
 
 
-@pytest.mark.slow
 def test_orders_have_blocks_and_combos(noon: int) -> None:
     board = SimulatedMarket(7, noon, ("BTC",)).currencies["BTC"].board
     flow = CustomerFlow(SPECS["BTC"].flow, np.random.default_rng(1))
@@ -165,7 +159,6 @@ def test_orders_have_blocks_and_combos(noon: int) -> None:
     assert all(board.contracts[leg.row].currency == "BTC" for order in orders for leg in order.legs)
 
 
-@pytest.mark.slow
 def test_arrivals_cluster_around_a_moving_tape() -> None:
     both = [CustomerFlow(SPECS[name].flow, np.random.default_rng(2)) for name in ("BTC", "ETH")]
     counts = np.array([sum(flow.draw_arrivals(0.1) for flow in both) for _ in range(72_000)])
@@ -192,7 +185,6 @@ def test_board_is_of_realistic_size_and_depth(aged_market: SimulatedMarket) -> N
     assert np.all((quotes.bid <= quotes.mark + 1e-9) | np.isnan(quotes.bid))
 
 
-@pytest.mark.slow
 def test_spot_moves_every_second_at_a_believable_pace(noon: int) -> None:
     market = SimulatedMarket(7, noon, ("BTC",))
     prices = []
@@ -203,7 +195,6 @@ def test_spot_moves_every_second_at_a_believable_pace(noon: int) -> None:
     assert 0.2 < np.std(np.diff(np.log(prices))) * np.sqrt(365 * 86_400) < 1.2
 
 
-@pytest.mark.slow
 def test_the_roll_delivers_and_lists(noon: int) -> None:
     market = SimulatedMarket(7, noon + 44 * 3_600 * SECOND - 2 * MINUTE, ("BTC",))  # Tuesday 07:58
     btc = market.currencies["BTC"]
@@ -264,7 +255,6 @@ def test_books_move_without_a_print_and_stay_balanced() -> None:
     assert (ledger.open_interest < before).all()
 
 
-@pytest.mark.slow
 def test_liquidations_are_told_over_rest_an_hour_late(noon: int) -> None:
     market = SimulatedMarket(7, noon, ("BTC",)).currencies["BTC"]
     forced = [t for t in market.trade_log.trades if t.liquidation]

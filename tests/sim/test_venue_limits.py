@@ -14,6 +14,8 @@ from dfmon.sim.faults import Faults
 from tests.sim.test_okx import next_push
 from tests.sim.test_okx import subscribe as okx_subscribe
 
+pytestmark = pytest.mark.slow
+
 PERPETUAL = "book.BTC-PERPETUAL.100ms"
 
 
@@ -52,7 +54,6 @@ async def test_the_eleventh_subscribe_call_ends_the_session_with_10028(exchange:
     assert (await client.wait_until_closed())[0] == 1008
 
 
-@pytest.mark.slow
 async def test_rest_without_credits_is_429_with_10028(exchange: Any) -> None:
     sim = await exchange(timer_speedup=1.0)
     url = f"{sim.addresses['deribit'].rest}/public/get_instruments"
@@ -92,7 +93,6 @@ async def test_empty_sides_of_tickers_are_zero(exchange: Any) -> None:
     assert (unoffered["best_ask_price"], unoffered["best_ask_amount"], unoffered["ask_iv"]) == (0.0, 0.0, 500.0)
 
 
-@pytest.mark.slow
 async def test_book_summaries_are_made_every_two_seconds(exchange: Any) -> None:
     sim = await exchange(speed=1.0, timer_speedup=1.0)
     stamps = set()
@@ -106,7 +106,6 @@ async def test_book_summaries_are_made_every_two_seconds(exchange: Any) -> None:
     assert len({row["creation_timestamp"] for row in rows}) == 1
 
 
-@pytest.mark.slow
 async def test_a_combo_is_printed_leg_by_leg_and_once_as_a_whole(exchange: Any) -> None:
     sim = await exchange(speed=80.0)
     client = await sim.deribit()
@@ -126,7 +125,6 @@ async def test_a_combo_is_printed_leg_by_leg_and_once_as_a_whole(exchange: Any) 
     assert (await client.call("public/subscribe", channels=[f"trades.{parent['instrument_name']}.100ms"]))["result"]
 
 
-@pytest.mark.slow
 async def test_an_options_book_is_chained_and_agrees_with_its_ticker(exchange: Any) -> None:
     sim = await exchange(speed=30.0)
     client = await sim.deribit()
@@ -166,7 +164,6 @@ async def test_the_last_word_of_an_expired_ticker_is_odd(exchange: Any, before_d
     assert (last["params"]["data"]["state"], last["params"]["data"]["mark_iv"]) == ("open", 250.0)
 
 
-@pytest.mark.slow
 async def test_a_delivered_series_passes_through_its_states(exchange: Any, before_delivery: int) -> None:
     sim = await exchange(start_ns=before_delivery, speed=60.0, faults=Faults(frozen=True))
     client = await sim.deribit()
@@ -184,7 +181,6 @@ async def test_a_delivered_series_passes_through_its_states(exchange: Any, befor
 # ---- Binance ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 async def test_weight_is_counted_and_ends_in_429_and_418(exchange: Any) -> None:
     sim = await exchange(timer_speedup=1.0)
     url = f"{sim.addresses['binance.spot'].rest}/api/v3/depth"
@@ -198,7 +194,6 @@ async def test_weight_is_counted_and_ends_in_429_and_418(exchange: Any) -> None:
     assert int(responses[-1].headers["Retry-After"]) > 60
 
 
-@pytest.mark.slow
 async def test_connections_end_after_their_life(exchange: Any) -> None:
     sim = await exchange(binance_connection_lifetime_s=4.0)
     client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/ws/btcusdt@aggTrade")
@@ -216,7 +211,6 @@ async def test_shutdown_is_announced_raw_and_wrapped(exchange: Any) -> None:
     assert (await wrapped.receive_until(lambda m: m["stream"] == "!serverShutdown"))["data"]["e"] == "serverShutdown"
 
 
-@pytest.mark.slow
 async def test_futures_trades_are_buckets_and_forced_orders_a_sample(exchange: Any) -> None:
     sim = await exchange(speed=80.0, timer_speedup=8.0)
     sim.server.faults.cascade = -1
@@ -233,7 +227,6 @@ async def test_futures_trades_are_buckets_and_forced_orders_a_sample(exchange: A
     assert all({"st", "nq"} <= t.keys() for t in trades)
 
 
-@pytest.mark.slow
 async def test_klines_close_once_a_minute(exchange: Any) -> None:
     sim = await exchange(speed=80.0, timer_speedup=8.0)
     client = await sim.ws(f"{sim.addresses['binance.spot'].ws}/stream?streams=btcusdt@kline_1m")
@@ -266,7 +259,6 @@ async def test_the_481st_operation_of_an_hour_is_60014(exchange: Any) -> None:
     assert responses[-1]["code"] == "60014"
 
 
-@pytest.mark.slow
 async def test_a_notice_comes_a_minute_before_the_close(exchange: Any) -> None:
     sim = await exchange(timer_speedup=60.0)
     client = await sim.ws(sim.addresses["okx"].ws)
@@ -281,7 +273,6 @@ async def test_a_notice_comes_a_minute_before_the_close(exchange: Any) -> None:
     assert client.ws.close_code == 1001
 
 
-@pytest.mark.slow
 async def test_a_quiet_book_says_so_and_ids_may_fall(exchange: Any) -> None:
     sim = await exchange(timer_speedup=60.0, speed=4.0)
     client = await sim.ws(sim.addresses["okx"].ws)

@@ -25,6 +25,8 @@ from dfmon.sinks.rest.settings import RestSettings
 from tests.board_files import board_text
 from tests.sinks.rest.conftest import Serve, computed, serve
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:  # the SDK takes a second to load, which collecting need not wait for
     from mcp.client.client import Client
 
@@ -74,7 +76,6 @@ async def test_the_tools_are_read_only_and_described(computed: FlowSnapshot) -> 
             assert tool.annotations.read_only_hint
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tool", "arguments"),
     [
@@ -161,7 +162,6 @@ def agent_of_command(folder: Path, source: str) -> Client:
     return Client(stdio_client(command))
 
 
-@pytest.mark.slow
 async def test_the_command_serves_a_running_dfmon_over_stdio(
     hub: SnapshotHub, serve: Serve, computed: FlowSnapshot, tmp_path: Path
 ) -> None:
@@ -172,7 +172,6 @@ async def test_the_command_serves_a_running_dfmon_over_stdio(
     assert {row["name"]: row["value"] for row in found["numbers"]}["ngi"] == computed.metrics.ngi.value
 
 
-@pytest.mark.slow
 async def test_the_command_serves_a_board_and_says_that_it_has_no_age(tmp_path: Path) -> None:
     board = tmp_path / "board.csv"
     board.write_text(board_text(), encoding="utf-8")

@@ -13,7 +13,7 @@ from dfmon.model.errors import UsageError
 from dfmon.model.units import HOUR, MINUTE, NAN
 from dfmon.store.clickhouse import schema
 from dfmon.store.clickhouse.client import ClickHouseAddress, ClickHouseClient, ClickHouseError
-from dfmon.store.clickhouse.outbox import Outbox
+from dfmon.store.clickhouse.outbox import Batch, Outbox
 from dfmon.store.clickhouse.reader import ClickHouseReader
 from dfmon.store.clickhouse.writer import ClickHouseHistory
 from dfmon.store.history import HistoryReader
@@ -150,6 +150,41 @@ def test_a_wrong_password_is_a_sentence_without_it(clickhouse: ClickHouseServer)
         clickhouse.client(password="wr0ng-one").version()
     assert "wr0ng-one" not in str(caught.value)
     assert PASSWORD not in repr(clickhouse.address())
+
+
+def test_ticks_behind_the_newest_minute_are_rolled_up_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "migrate", lambda client, variant: None)
+    server = _Statements({"max(start_ns)": str(5 * MINUTE), "max(ts_ns)": str(7 * MINUTE + 1)})
+    history = open_writer(server, tmp_path)  # type: ignore[arg-type]  # three methods of a client
+    history.flush()
+    span = next(iter(SPAN_NS))
+    assert schema.roll_up(span, 5 * MINUTE, 7 * MINUTE + 1) in server.executed
+    history.close()
+
+
+class _Statements:
+    """A client that keeps its statements; `found` are the results by a part of the statement."""
+
+    def __init__(self, found: dict[str, str]) -> None:
+        self.found, self.executed = found, list[str]()
+
+    def version(self) -> tuple[int, int]:
+        return 26, 1
+
+    def execute(self, statement: str) -> str:
+        self.executed.append(statement)
+        return next((text for part, text in self.found.items() if part in statement), "")
+
+    def close(self) -> None: ...
+
+
+def test_batches_are_joined_up_to_the_number_of_rows(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", 1 << 20)
+    outbox.append([Batch("ticks", 2, n, n + 1, b"%d" % n) for n in (1, 3, 5)])
+    assert outbox.oldest(4) == (2, Batch("ticks", 4, 1, 4, b"1\n3"))
+    outbox.close()
 
 
 def test_a_server_that_is_none() -> None:

@@ -268,6 +268,7 @@ async def test_a_refusal_of_the_proxy_is_its_own(status: int, words: str, monkey
         assert await rest_error("https://venue.test") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning"
 )  # httpcore leaves its socket to the collector

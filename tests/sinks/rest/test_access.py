@@ -26,7 +26,7 @@ async def client(hub: SnapshotHub, run: Run) -> AsyncIterator[httpx.AsyncClient]
     service = RestService(port=0)
     run(service)
     await wait_until(lambda: service.progress.state == "serving")
-    async with httpx.AsyncClient(base_url=service.url, timeout=5, trust_env=False) as http_client:
+    async with httpx.AsyncClient(base_url=service.url, timeout=5, trust_env=False, verify=False) as http_client:
         yield http_client
 
 

@@ -23,6 +23,7 @@ def _tables_have_the_events(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "EventReader", TableReader)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["README.md", "docs/rest.md"])
 async def test_the_program_of_the_page_prints_what_is_published(
     hub: SnapshotHub, service: RestService, page: str

@@ -39,6 +39,8 @@ from dfmon.store.history import History, HistoryReader
 from tests.sinks.factory import START_NS, snapshot
 from tests.sinks.rest.conftest import Serve, client_of
 
+pytestmark = pytest.mark.slow
+
 
 def inputs(of: FlowSnapshot) -> TickInputs:
     found = inputs_of(of)
@@ -101,7 +103,6 @@ async def test_transitions_and_alerts_are_those_of_the_detail(hub: SnapshotHub, 
         assert (await client.get(path)).status_code == 404
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["ngi", "flip", "hpp", "regime", "bucket"])
 async def test_explanations_are_those_of_the_command(
     published: FlowSnapshot, client: httpx.AsyncClient, metric: str
@@ -300,7 +301,6 @@ async def test_a_body_that_nobody_reads_is_refused(hub: SnapshotHub, client: htt
     assert (await client.request("GET", "/v1/snapshot", content=b"x" * 100)).status_code == 200
 
 
-@pytest.mark.slow
 async def test_a_client_that_asks_too_often_is_told_to_wait(hub: SnapshotHub, serve: Serve) -> None:
     hub.publish(snapshot(1))
     async with client_of(await serve(RestSettings(rate=0.001))) as client:

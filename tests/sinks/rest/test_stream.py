@@ -31,6 +31,8 @@ from tests.sinks.factory import START_NS, snapshot, wait_until
 from tests.sinks.rest.conftest import Serve
 from tests.structs import complete
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-of-some-length"
 
 
