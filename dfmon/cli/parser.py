@@ -127,6 +127,9 @@ def _common_options() -> Parser:
     screen.add_argument(
         "--no-mouse", dest="mouse", action="store_false", help="leave clicks and the wheel to the terminal"
     )
+    screen.add_argument(
+        "--book", type=Path, metavar="FILE", help="your own positions beside the dealers' (key B); never published"
+    )
     screen.add_argument("--low-bandwidth", action="store_true", help="fewer frames and bytes for slow connections")
     out = common.add_argument_group("without a screen")
     out.add_argument(

@@ -24,6 +24,7 @@ _WITHOUT_MODEL: Final = (
 )
 _COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("rate", "palette", "icons", "mouse", "plain", "low_bandwidth"), _MONITORS),
+    "book": _SOURCES,
     **dict.fromkeys(("publish", "every"), (*_PUBLISHERS, "attach")),
     **dict.fromkeys(("redis", "rest"), _PUBLISHERS),
     "record": ("", "demo"),
@@ -46,6 +47,8 @@ def refuse_unused_options(args: argparse.Namespace) -> None:
             raise UsageError(f"dfmon {command} takes no {flag}; {_names(commands)} do")
         if command in _NOT_FOR.get(option, ()):
             raise UsageError(f"dfmon {command} takes no {flag}: it computes no exposures")
+    if hasattr(args, "book") and hasattr(args, "publish"):
+        raise UsageError("--book is for the screen, and --publish has none")
     if hasattr(args, "every") and not hasattr(args, "publish"):
         raise UsageError("--every needs --publish: it is the time between its lines")
     source = getattr(args, "source", None)

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dfmon.aio import StopSignals, loop_factory
@@ -23,6 +24,7 @@ from dfmon.replay import ReplaySource, play_through
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.composition import Outputs
 from dfmon.runtime.stores import RowLoader
+from dfmon.store.positions_file import read_positions
 
 if TYPE_CHECKING:
     from dfmon.tui.keymap import KeyChanges
@@ -170,6 +172,7 @@ def screen_settings(
         palette=config.screen.palette,
         icons=config.screen.icons,
         tape_min=config.screen.tape_min,
+        book_file=own_book_file(options.get("book")),
         published_model=config.market.positions.partition(":")[0],
         plain=options.get("plain", False),
         low_bandwidth=options.get("low_bandwidth", False),
@@ -177,6 +180,14 @@ def screen_settings(
         keys=key_changes(config, str(source.file) if source is not None else "configuration"),
         forced_icons="icons" in options,
     )
+
+
+def own_book_file(path: Path | None) -> str:
+    """The file of `--book`, empty without one. Raises UsageError where it cannot be read."""
+    if path is None:
+        return ""
+    read_positions(path)
+    return str(path)
 
 
 def key_changes(config: Config, origin: str) -> KeyChanges:

@@ -80,6 +80,7 @@ class DfmonApp(App[None]):
             settings.initial_palette,
             settings.initial_icons,
             tape_min=settings.tape_min,
+            book_file=settings.book_file,
             clock_speed=settings.clock_speed,
             keys=settings.keys,
         )
@@ -341,7 +342,10 @@ class DfmonApp(App[None]):
             self.view.show_notice(f"{self.view.underlying} is the only currency", self.clock())
 
     def do_app_snapshot(self) -> None:
-        """Saves the screen as SVG and text in the current directory."""
+        """Saves the screen as SVG and text in the current directory; the own book is not saved in passing."""
+        if self.view.sheet == "book":
+            self.view.show_notice("the own book is not saved", self.clock())
+            return
         path = Path.cwd() / f"dfmon-{utc(self.clock()):%Y%m%dT%H%M%SZ}"
         try:
             path.with_suffix(".svg").write_text(self.export_screenshot(title="dfmon"), encoding="utf-8")

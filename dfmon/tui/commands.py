@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from dfmon.engine.hub import Request
 from dfmon.engine.what_if_arguments import USAGE, split_arguments
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
+from dfmon.store.positions_file import read_positions
 from dfmon.tui.actions import Action, is_available
 from dfmon.tui.cursor import place_cursor
 from dfmon.tui.filters import parse_filter
@@ -37,7 +39,7 @@ CommandHandler = Callable[[View, Frame, str], CommandResult]
 class Command:
     """One command. `usage` shows its argument; `available_in` is the mode it works in, "" for all.
 
-    `choices` are the arguments that tab goes through.
+    `choices` are the arguments that tab goes through; `optional` is one that may be left out.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Command:
     handler: CommandHandler
     available_in: str = ""
     choices: Callable[[Frame], Sequence[str]] = lambda frame: ()
+    optional: bool = False
 
 
 def resolve_choice(text: str, allowed: Sequence[str], kind: str) -> str:
@@ -202,6 +205,16 @@ def _show_explanation(view: View, frame: Frame, text: str) -> CommandResult:
     return None
 
 
+def _show_book(view: View, frame: Frame, text: str) -> CommandResult:
+    """Opens the own book; with a file that of this file."""
+    if text:
+        path = Path(text).expanduser() if text.startswith("~/") else Path(text)
+        read_positions(path)
+        view.book_file = str(path)
+    view.sheet, view.scroll = "book", 0
+    return None
+
+
 def _request_seek(view: View, frame: Frame, text: str) -> CommandResult:
     return Request("replay.seek", parse_seek(text, frame.clock_ns))
 
@@ -222,9 +235,10 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("metric", " | ".join(HEATMAP_LAYERS), _set_metric, choices=lambda frame: HEATMAP_LAYERS),
     Command("span", " | ".join(_SPAN_NAMES), _set_span, choices=lambda frame: _SPAN_NAMES),
     Command("order", " | ".join(SORT_KEYS), _set_sort_key, choices=lambda frame: SORT_KEYS),
-    Command("filter", "put  strike>98k  net<-50", apply_filter),
+    Command("filter", "put  strike>98k  net<-50", apply_filter, optional=True),
     Command("size", "smallest print shown, in coins", _set_tape_min),
     Command("what-if", USAGE, _show_what_if),
+    Command("book", "FILE of your positions; without one: open the sheet", _show_book, optional=True),
     Command("explain", "ngi | flip | regime | scenario ...", _show_explanation, choices=lambda frame: EXPLAINABLE),
     Command("palette", " | ".join(PALETTES), _set_palette, choices=lambda frame: PALETTES),
     Command("icons", " | ".join(ICONS), _set_icons, choices=lambda frame: ICONS),
@@ -253,7 +267,7 @@ def run_command(view: View, frame: Frame, text: str) -> CommandResult:
     if matches[0] in actions:
         return actions[matches[0]]
     command = next(c for c in commands if c.name == matches[0])
-    if not argument.strip() and command.name != "filter":
+    if not argument.strip() and not command.optional:
         raise UsageError(f"usage: {command.name} {command.usage}")
     return command.handler(view, frame, argument.strip())
 

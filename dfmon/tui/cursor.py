@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from dfmon.engine.own_book import MOVES
 from dfmon.model.errors import UsageError
 from dfmon.model.units import sanitize
 from dfmon.tui.layout import layout
@@ -52,6 +53,9 @@ def move_cursor(rows: int, columns: int, view: View, frame: Frame) -> None:
         return
     if view.sheet == "forward":
         _move_map_cursor(view, frame, rows, columns)
+        return
+    if view.sheet == "book":
+        view.book_row = max(0, min(view.book_row + rows, len(MOVES) - 1))
         return
     if view.sheet == "vol":
         _move_through_vol(view, frame, rows, columns)

@@ -15,7 +15,8 @@ _EARLIER_PALETTES: Final = {"blue-orange": "dark", "purple-green": "colour-blind
 
 @dataclass(frozen=True)
 class ScreenSettings:
-    """Settings at start. `plain` is ASCII without colour, for screen readers and serial lines; `tape_min` in coins.
+    """Settings at start. `plain` is ASCII without colour, for screen readers and serial lines; `tape_min` in coins,
+    `book_file` the own positions.
 
     `clock_speed` is that of the session's clock: seconds of market time per second of wall time.
     `published_model` is the position model that the stored history was made under.
@@ -29,6 +30,7 @@ class ScreenSettings:
     plain: bool = False
     low_bandwidth: bool = False
     tape_min: float = 0.0
+    book_file: str = ""
     clock_speed: float = 1.0
     published_model: str = "flow"
     keys: KeyChanges = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,11 +12,14 @@ from dfmon.engine.explain import EXPLAINED, explain
 from dfmon.engine.explain_terms import explain_term
 from dfmon.engine.forward_map import forward_map_of
 from dfmon.engine.next_settlement import settlement_of
+from dfmon.engine.own_book import OwnBook, own_book
 from dfmon.engine.profile_horizons import horizon_profiles
 from dfmon.engine.vol_surface import vol_surface_of
 from dfmon.engine.what_if_results import convention_fan, ngi_grid, what_if_result
 from dfmon.model.errors import UsageError
+from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND
+from dfmon.store.positions_file import read_positions
 from dfmon.tui.computation import Work
 from dfmon.tui.render.forward_map import map_axes
 from dfmon.tui.render.frame import Frame
@@ -81,6 +85,27 @@ def profile_work(frame: Frame) -> list[Work]:
         return []
     key = snapshot.underlying, snapshot.positions.model, _moment(frame)
     return [Work("profile", key, partial(horizon_profiles, tick))]
+
+
+def own_book_work(frame: Frame) -> list[Work]:
+    """The book on the board on screen; its file is read in the thread, once more when it was changed."""
+    snapshot, path = frame.snapshot, frame.view.book_file
+    if snapshot is None or not path:
+        return []
+    try:
+        changed_ns = Path(path).stat().st_mtime_ns
+    except OSError:
+        changed_ns = 0
+    key = snapshot.underlying, snapshot.positions.model, path, changed_ns, _moment(frame)
+    return [Work("book", key, partial(_read_and_price, snapshot, Path(path)))]
+
+
+def _read_and_price(snapshot: FlowSnapshot, path: Path) -> OwnBook | None:
+    """Raises ValueError with the reason why the file cannot be read."""
+    try:
+        return own_book(snapshot, read_positions(path))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
 
 
 def explain_work(frame: Frame) -> list[Work]:

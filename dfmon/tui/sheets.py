@@ -28,6 +28,7 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.gauges import gauges
 from dfmon.tui.render.heatmap import heatmap
 from dfmon.tui.render.help import help_rows
+from dfmon.tui.render.own_book import own_book_sheet
 from dfmon.tui.render.positions import positions
 from dfmon.tui.render.profile import profile
 from dfmon.tui.render.score import score_rows
@@ -36,7 +37,15 @@ from dfmon.tui.render.tape import tape, tape_rows
 from dfmon.tui.render.transitions import transition_rows
 from dfmon.tui.render.vol import vol_sheet
 from dfmon.tui.render.what_if import what_if_sheet
-from dfmon.tui.sheet_work import explain_work, forward_map_work, profile_work, settlement_work, vol_work, what_if_work
+from dfmon.tui.sheet_work import (
+    explain_work,
+    forward_map_work,
+    own_book_work,
+    profile_work,
+    settlement_work,
+    vol_work,
+    what_if_work,
+)
 from dfmon.tui.view import View
 
 Renderer = Callable[[Frame, Rect], list[Row]]
@@ -225,6 +234,16 @@ SHEETS: Final = (
         footer_rank=7,
         min_size=(70, 18),
         work=what_if_work,
+    ),
+    SheetSpec(
+        "book",
+        "Own book",
+        "Your positions beside the dealers', and what a move does; never leaves here.",
+        own_book_sheet,
+        key="B",
+        footer_rank=16,
+        min_size=(70, 20),
+        work=own_book_work,
     ),
     SheetSpec(
         "explain",

@@ -47,7 +47,7 @@ _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
     "search", "sort_key", "table", "selected_option", "expiry_filter", "filters", "map_row", "map_column", "what_if",
     "what_if_row", "expiry_row", "smile", "smile_row", "profile_horizon", "profile_range", "profile_column",
-    "lookback", "smoothed",
+    "lookback", "smoothed", "book_row",
 )  # fmt: skip
 
 

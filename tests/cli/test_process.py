@@ -183,6 +183,8 @@ def test_a_password_is_gone_from_the_list_of_processes() -> None:
         ("backfill --positions naive", "dfmon backfill takes no --positions: it computes no exposures"),
         ("snapshot --plain", "dfmon snapshot takes no --plain"),
         ("record x --low-bandwidth", "dfmon record takes no --low-bandwidth"),
+        ("snapshot --book b.csv", "dfmon snapshot takes no --book"),
+        ("demo --book b.csv --publish", "--book is for the screen, and --publish has none"),
         ("replay x --record y", "dfmon replay takes no --record; dfmon and dfmon demo do"),
         ("--every 5", "--every needs --publish"),
         ("replay x --info --publish", "replay --info publishes nothing"),
