@@ -88,7 +88,7 @@ def _first_odd_item(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) ->
 
 def _is_number(item: object) -> bool:
     try:
-        np.float64(item)  # type: ignore[arg-type]
+        np.float64(item)  # type: ignore[arg-type]  # to be found out
     except (TypeError, ValueError, OverflowError):
         return False
     return True

@@ -81,7 +81,7 @@ class NgiGrid(NamedTuple):
 def what_if_result(tick: TickInputs, shock: Shock, params: FlowParams) -> WhatIfResult:
     """The tick before and after. Raises ValueError for a shock that cannot be priced.
 
-    Units: of the snapshot. Domain: any tick.
+    Units: of the snapshot.
     """
     chain = shocked_chain(tick.chain, shock, params.stickiness)
     before, after = before_and_after(tick, chain, params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -115,9 +116,9 @@ def _minutes(found: dict[str, MinuteSeries], skipped: list[str], progress: Progr
         sample.append((name, f"{_span(series.ts_ns)}, {np.count_nonzero(known):,} minutes, {_blocks(weeks)}"))
         if missing := np.count_nonzero(~known):
             skipped.append(f"{name}: {missing:,} of {known.size:,} minutes have no spot or no psi")
-        findings += minute_findings(series, name, lambda name=name: progress(name))  # type: ignore[misc]
+        findings += minute_findings(series, name, partial(progress, name))
         other = next((s.psi for n, s in found.items() if n != name and s.psi.size == series.psi.size), None)
-        tests += placebos(series, name, other, lambda name=name: progress(name))  # type: ignore[misc]
+        tests += placebos(series, name, other, partial(progress, name))
     return _Parts(digest.hexdigest(), sample, skipped, findings, tests, [])
 
 

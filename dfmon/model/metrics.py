@@ -186,7 +186,7 @@ def metric_fields(
         if not fields:
             return cls
         docstring = {"__doc__": cls.__doc__}
-        return msgspec.defstruct(  # type: ignore[return-value]
+        return msgspec.defstruct(  # type: ignore[return-value]  # its stub returns any Struct
             cls.__name__, fields, bases=(cls,), module=cls.__module__, namespace=docstring, frozen=True
         )
 

@@ -72,7 +72,7 @@ def is_text(head: bytes) -> bool:
     if line.startswith(_CONFIGURATION) or _CONNECT.match(line) or _RESPONSE.match(line) or _SENT.match(line):
         return True
     received = _RECEIVED.match(line)
-    return bool(received) and line[received.end() : received.end() + 1] in (b"{", b"[")  # type: ignore[union-attr]
+    return received is not None and line[received.end() : received.end() + 1] in (b"{", b"[")
 
 
 class JsonLines:

@@ -249,7 +249,7 @@ class DiffingDriver(LinuxDriver):
         """Starts with nothing known of the cells: also after a suspension, in which others wrote."""
         if hasattr(self, "diff"):
             self.diff.invalidate()
-        super().start_application_mode()  # type: ignore[no-untyped-call]
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's
 
     def _enable_mouse_support(self) -> None:
         """Asks for clicks and the wheel alone: with every motion of the mouse a slow line would be busy with it."""

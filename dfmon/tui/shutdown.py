@@ -70,7 +70,7 @@ class GracefulExit:
         if self._saved_attributes is None:
             return
         with contextlib.suppress(OSError, ValueError, termios.error):
-            fd = sys.__stdin__.fileno()  # type: ignore[union-attr]
+            fd = sys.__stdin__.fileno()  # type: ignore[union-attr]  # whose attributes were saved
             termios.tcsetattr(fd, termios.TCSANOW, self._saved_attributes)
             output = open_output(unicode=True)
             if output is None:
@@ -84,7 +84,7 @@ class GracefulExit:
 
 def _terminal_attributes() -> list[Any] | None:
     try:
-        return termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
+        return termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]  # AttributeError is caught
     except (AttributeError, OSError, ValueError, termios.error):
         return None
 

@@ -159,7 +159,7 @@ def _by_sigma(log_forward: F64, strike: F64, sigma: F64) -> F32:
 
 @np.errstate(over="ignore")  # far out the polynomial is infinite, and its tanh 1
 def _central_probability(d: F32) -> F32:
-    """2 N(d) - 1, which is odd. Shapes: any -> the same."""
+    """2 N(d) - 1, which is odd."""
     z = d * d
     out = np.full_like(d, _NORMAL[-1])
     for coefficient in reversed(_NORMAL[:-1]):

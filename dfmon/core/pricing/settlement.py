@@ -85,7 +85,6 @@ def time_at_end(tau: F64, span: float) -> F64:
 
     Units: years ACT/365.
     Shapes: (n,) -> (n,).
-    Domain: any floats.
 
     >>> (time_at_end(np.array([30.0, 24.2, 2.0, 0.2]) / YEAR_HOURS, DAY) * YEAR_HOURS).round(6).tolist()
     [6.0, 0.5, 0.5, 0.2]

@@ -207,9 +207,9 @@ def _updated_thresholds(
 ) -> PhiThresholds:
     inputs = features.inputs
     phis = (float(inputs.phi_gamma), float(inputs.phi_vanna), float(inputs.phi_charm))
-    known = tuple(phi if math.isfinite(phi) else None for phi in phis)
+    gamma, vanna, charm = (phi if math.isfinite(phi) else None for phi in phis)
     phase = book_index * SERIES_PER_BOOK * MINUTE
-    return update_phi_thresholds(thresholds, ts_ns, float(inputs.ngi), known, prior, phase)  # type: ignore[arg-type]
+    return update_phi_thresholds(thresholds, ts_ns, float(inputs.ngi), (gamma, vanna, charm), prior, phase)
 
 
 def _updated_alerts(

@@ -81,7 +81,7 @@ def add_openapi(app: FastAPI) -> None:
             app.openapi_schema = document
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI's guide has it
 
 
 def schemas() -> dict[str, Any]:

@@ -56,7 +56,7 @@ def read_xlsx(path: Path) -> Table:
 def _part(archive: ZipFile, name: str) -> IO[bytes]:
     if archive.getinfo(name).file_size > _MAX_PART_BYTES:
         raise BadCell(f"is a workbook with a part of more than {_MAX_PART_BYTES / 1e6:.0f} MB: save it as CSV")
-    return _Bounded(archive.open(name))  # type: ignore[return-value]
+    return _Bounded(archive.open(name))  # type: ignore[return-value]  # has the methods that are called
 
 
 class _Bounded:

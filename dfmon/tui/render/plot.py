@@ -134,7 +134,8 @@ def bar_runs(
     if value is None:
         return [("?" * half, "absent"), ("│", "axis"), ("?" * half, "absent")]
     unit = half / scale if scale > 0 else 0.0
-    low, high = sorted(bound * unit for bound in band) if None not in band else (0.0, 0.0)  # type: ignore[operator]
+    bounds = [bound * unit for bound in band if bound is not None]
+    low, high = sorted(bounds) if len(bounds) == 2 else (0.0, 0.0)
     left = [_bar_cell(-value * unit, i, -high, -low, "▐", styles[0]) for i in range(half)]
     right = [_bar_cell(value * unit, i, low, high, "▏▎▍▌▋▊▉", styles[1]) for i in range(half)]
     return list(fit((*reversed(left), ("│", "axis"), *right), 2 * half + 1))

@@ -139,7 +139,7 @@ class FundingInfo(Struct):
 
 
 def _stream(kind: type[T]) -> msgspec.json.Decoder[Stream[T]]:
-    return msgspec.json.Decoder(Stream[kind], strict=False)  # type: ignore[valid-type]
+    return msgspec.json.Decoder(Stream[kind], strict=False)  # type: ignore[valid-type]  # the type is an argument
 
 
 any_stream: Final = msgspec.json.Decoder(AnyStream)
