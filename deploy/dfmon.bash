@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dfmon
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp doctor config sim)
+_shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
 
 _shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --script --seed)
 _shtab_dfmon_replay_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --speed --paused --from --info --until --across-gaps)
@@ -22,6 +22,7 @@ _shtab_dfmon_import_option_strings=(-h --help --currency --positions --numeraire
 _shtab_dfmon_backfill_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --from --pace)
 _shtab_dfmon_export_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --table --from --to --metrics)
 _shtab_dfmon_mcp_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file)
+_shtab_dfmon_alerts_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --from --until)
 _shtab_dfmon_doctor_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --json)
 _shtab_dfmon_config_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_sim_option_strings=(-h --help --port --speed --currency --certificate --script --seed)
@@ -119,6 +120,11 @@ _shtab_dfmon_mcp___env_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_mcp___book_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_mcp___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_mcp___log_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_alerts___config_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_alerts___env_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_alerts___book_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_alerts___record_COMPGEN=_shtab_compgen_dirs
+_shtab_dfmon_alerts___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___env_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___book_COMPGEN=_shtab_compgen_files
@@ -155,10 +161,12 @@ _shtab_dfmon_backfill___publish_choices=(changes all)
 _shtab_dfmon_export___publish_choices=(changes all)
 _shtab_dfmon_export___table_choices=(ticks minutes hours positions transitions thresholds alerts scores)
 _shtab_dfmon_mcp___publish_choices=(changes all)
+_shtab_dfmon_alerts_pos_0_choices=(try)
+_shtab_dfmon_alerts___publish_choices=(changes all)
 _shtab_dfmon_doctor___publish_choices=(changes all)
 _shtab_dfmon_config_pos_0_choices=(path init check show)
 _shtab_dfmon_config___publish_choices=(changes all)
-_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp doctor config sim)
+_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
 _shtab_dfmon___publish_choices=(changes all)
 
 _shtab_dfmon_demo__h_nargs=0
@@ -263,6 +271,12 @@ _shtab_dfmon_mcp___plain_nargs=0
 _shtab_dfmon_mcp___no_mouse_nargs=0
 _shtab_dfmon_mcp___low_bandwidth_nargs=0
 _shtab_dfmon_mcp___publish_nargs='?'
+_shtab_dfmon_alerts__h_nargs=0
+_shtab_dfmon_alerts___help_nargs=0
+_shtab_dfmon_alerts___plain_nargs=0
+_shtab_dfmon_alerts___no_mouse_nargs=0
+_shtab_dfmon_alerts___low_bandwidth_nargs=0
+_shtab_dfmon_alerts___publish_nargs='?'
 _shtab_dfmon_doctor__h_nargs=0
 _shtab_dfmon_doctor___help_nargs=0
 _shtab_dfmon_doctor___plain_nargs=0

@@ -24,9 +24,9 @@ IMPURE_VENUES = (
 )  # fmt: skip
 PURE_MODULES = frozenset(
     {
-        "__future__", "array", "bisect", "collections", "contextlib", "contextvars", "dataclasses", "datetime", "enum",
-        "functools", "hashlib", "heapq", "itertools", "math", "operator", "re", "statistics", "struct", "typing",
-        "zlib", "dfmon", "msgspec", "numba", "numpy",
+        "__future__", "array", "ast", "bisect", "collections", "contextlib", "contextvars", "dataclasses", "datetime",
+        "difflib", "enum", "functools", "hashlib", "heapq", "itertools", "math", "operator", "re", "statistics",
+        "struct", "types", "typing", "warnings", "zlib", "dfmon", "msgspec", "numba", "numpy",
     }
 )  # fmt: skip
 """Modules that pure code may import: none of them reads a clock, a file or a socket, or draws a number."""

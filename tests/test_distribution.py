@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from shell_files import generated_files
 
-from dfmon.config import Config
+from dfmon.config.sections import section_types
 
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -135,9 +135,9 @@ def test_the_compose_file_starts_what_the_image_offers() -> None:
     assert all(re.fullmatch(r"[\w/-]+:\d+\.[\w.-]+", services[name]["image"]) for name in ("redis", "clickhouse"))
     assert (ROOT / "deploy" / services["dfmon"]["build"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
     known = {
-        f"DFMON_{section.name}_{key.name}".upper()
-        for section in msgspec.structs.fields(Config)
-        for key in msgspec.structs.fields(section.type)
+        f"DFMON_{name}_{key.name}".upper()
+        for name, section in section_types().items()
+        for key in msgspec.structs.fields(section)
     }
     text = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
     assert {*services["dfmon"]["environment"], *re.findall(r"DFMON_\w+", text)} <= known

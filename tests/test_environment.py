@@ -13,6 +13,7 @@ import pytest
 from dfmon import config
 from dfmon.cli.main import run
 from dfmon.config import PublishSection
+from dfmon.config.sections import section_types
 from dfmon.config.variables import expand_home, read_dotenv
 from dfmon.model.errors import UsageError
 from dfmon.runtime.composition import read_redis_url
@@ -64,9 +65,9 @@ def test_the_example_names_every_secret_and_address() -> None:
     example = (Path(__file__).parent.parent / ".env.example").read_text(encoding="utf-8")
     named = set(re.findall(r"^# (DFMON_\w+)=", example, re.MULTILINE))
     known = {
-        f"DFMON_{section.name}_{key.name}".upper()
-        for section in msgspec.structs.fields(config.Config)
-        for key in msgspec.structs.fields(section.type)
+        f"DFMON_{name}_{key.name}".upper()
+        for name, section in section_types().items()
+        for key in msgspec.structs.fields(section)
     }
     secret_or_address = re.compile(
         r"_(REDIS|REST|ARCHIVE|URL|USER|(\w+_)?(WEBSOCKET|REST)|\w*(TOKEN|PASSWORD|HOSTS|ORIGINS)|\w+_FILE)$"

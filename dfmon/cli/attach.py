@@ -25,6 +25,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     alone = replace(config, publish=replace(config.publish, redis="", redis_file="", rest=""))
     out = composition.open_outputs(alone, publish or "", "live")
     session = AttachSession(list(make_sources(args.urls, config)), out.sinks)
+    session.hub.rules = out.rules
     if publish:
         return runner.run_headless(session, out)
     return runner.run_with_screen(session, config, config.market.currencies, vars(args))

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
             config.origins(named, environ, dotenv, dotenv_name),
         )
         config.flow_params(loaded)
+        config.alert_rules(loaded.alert)
         rest_settings(loaded.publish)  # a token that the start would refuse
         key_changes(loaded, str(path))
         lines = list(settings(loaded, origins))
@@ -56,7 +57,13 @@ def run(args: argparse.Namespace) -> int:
 
 def settings(loaded: Config, origins: Mapping[str, str]) -> Iterator[str]:
     """Lines of TOML: every key with its value, and where it is set unless by default. Secrets are masked."""
-    for section, keys in msgspec.to_builtins(loaded).items():
+    tree = msgspec.to_builtins(loaded)
+    for table in tree.pop("alert"):
+        yield "[[alert]]"
+        for name, value in table.items():
+            shown = f"{value.partition('://')[0]}://…" if name == "webhook" and value else value
+            yield f"{name} = {json.dumps(shown, ensure_ascii=False)}"
+    for section, keys in tree.items():
         yield f"[{section}]"
         for name, value in keys.items():
             shown = mask_url(value) if isinstance(value, str) and "://" in value else value

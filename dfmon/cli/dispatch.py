@@ -10,6 +10,7 @@ from dfmon.config import Config
 from dfmon.model.errors import UsageError
 
 _MODULES: Final = {
+    "alerts": "alerts",
     "compare": "compare",
     "evidence": "evidence",
     "import": "import_file",

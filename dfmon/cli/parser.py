@@ -88,6 +88,9 @@ def _add_operation(commands: _Commands, common: Parser) -> None:
         help="a recording, a capture, a board file, or the URL of a running dfmon's --rest; without it the live market",
     )  # fmt: skip
 
+    alerts = commands.add_parser("alerts", parents=[common], help="try alert rules on a recording")
+    _add_alerts_options(alerts)
+
     doctor = commands.add_parser("doctor", parents=[common], help="check feeds, clock, rate limits, disk and terminal")
     doctor.add_argument("--json", action="store_true", help="one JSON object")
 
@@ -236,6 +239,16 @@ def _add_export_options(export: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     export.add_argument("--to", dest="end", metavar="TIME", help="end, which is not included, written like --from")
     export.add_argument("--metrics", metavar="NGI,VSS", help="columns of ticks and roll-ups (default all)")
+
+
+def _add_alerts_options(alerts: argparse.ArgumentParser) -> None:
+    alerts.add_argument("action", choices=("try",), help="try: say when each rule would have fired, and why not")
+    alerts.add_argument("rules", type=Path, metavar="RULES", help="a configuration file with tables [[alert]]")
+    alerts.add_argument(
+        "recording", type=Path, metavar="RECORDING", help="a recording, a capture or a file of recorded boards"
+    )
+    alerts.add_argument("--from", dest="start", metavar="TIME", help="start, written like that of dfmon replay")
+    alerts.add_argument("--until", metavar="TIME", help="end, written like --from")
 
 
 def _add_sim_options(sim: argparse.ArgumentParser) -> None:

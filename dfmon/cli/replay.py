@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from dfmon.config import Config, flow_params
+from dfmon.config import Config, alert_rules, flow_params
 from dfmon.engine.hub import SnapshotHub
 from dfmon.replay import ReplaySession, open_source, resolve_span
 from dfmon.runtime import composition, runner
+from dfmon.runtime.rule_runner import RuleRunner
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
@@ -19,12 +20,13 @@ def run(args: argparse.Namespace, config: Config) -> int:
         Path(args.file), currencies, flow_params(config), explicit_options=vars(args), across_gaps=args.across_gaps
     )
     start, end = resolve_span(source, args.start, args.until)
+    rules = RuleRunner(alert_rules(config.alert)) if config.alert else None
     if publish == "all":
-        return runner.replay_headless(source, start, end)
+        return runner.replay_headless(source, rules, start, end)
     out = composition.open_outputs(config, publish or "", "replay")
     session = ReplaySession(
         source,
-        SnapshotHub("replay", source.session),
+        SnapshotHub("replay", source.session, rules),
         speed=args.speed,
         sinks=out.sinks,
         paused=args.paused,

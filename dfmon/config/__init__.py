@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dfmon.config.alert_section import AlertSection, alert_rules
 from dfmon.config.loading import (
     ConfigSource,
     default_path,
@@ -25,6 +26,7 @@ from dfmon.config.sections import (
 )
 
 __all__ = [
+    "AlertSection",
     "Config",
     "ConfigSource",
     "FreshnessSection",
@@ -35,6 +37,7 @@ __all__ = [
     "RecordSection",
     "ScenarioSection",
     "ScreenSection",
+    "alert_rules",
     "default_path",
     "environment",
     "flow_params",

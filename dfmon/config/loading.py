@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from dfmon.config.alert_section import check_alert_tables
 from dfmon.config.sections import CLASS_SHARES_HELP, Config, ModelSection, ScenarioSection, section_types
 from dfmon.config.setting_errors import validation_message, with_flat_keys, with_present_names
 from dfmon.config.variables import PREFIX, check_variables, expand_home, xdg_folder
@@ -48,6 +49,7 @@ def load(
     """
     file = default_path(environ) if path is None else expand_home(path, environ)
     tree = with_flat_keys(with_present_names(_read(file, required=path is not None), str(file)), str(file))
+    check_alert_tables(tree, str(file))
     config = _convert(tree, str(file), strict=True)
     config = _override(config, _from_environment(dotenv or {}, f"{dotenv_name}:"))
     config = _override(config, _from_environment(environ, "environment variable"))
@@ -97,7 +99,7 @@ def origins(
     file = default_path(environ) if path is None else expand_home(path, environ)
     tree = with_present_names(_read(file, required=path is not None), str(file))
     tree = with_flat_keys(tree, str(file))
-    in_file = {f"{section}.{key}": str(file) for section, keys in tree.items() for key in keys}
+    in_file = {f"{section}.{key}": str(file) for section, keys in tree.items() if section != "alert" for key in keys}
     variables = _from_environment(dotenv or {}, f"{dotenv_name}:") | _from_environment(environ, "environment variable")
     return in_file | {key: origin for key, (_, origin) in variables.items()}
 

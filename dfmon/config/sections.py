@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from dfmon.config.alert_section import AlertSection
+from dfmon.config.section import Section
 from dfmon.core.freshness import FreshnessLimits
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.core.scenario.thresholds import Thresholds
@@ -18,10 +20,6 @@ PositionModel = Annotated[
 ]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$", description="upper-case coin names such as BTC")]
 Share = Annotated[float, Meta(ge=0.0, le=1.0, description="a number from 0 to 1")]
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all sections: unknown keys are errors."""
 
 
 class MarketSection(Section, frozen=True):
@@ -196,7 +194,8 @@ class _Sections(Section, frozen=True):
     publish: PublishSection = PublishSection()
     history: HistorySection = HistorySection()
     record: RecordSection = RecordSection()
-    keys: dict[str, tuple[str, ...]] = {}
+    keys: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    alert: tuple[AlertSection, ...] = ()
 
     def venue(self, name: str) -> VenueSettings:
         settings: VenueSettings = getattr(self, name)
@@ -217,4 +216,4 @@ else:
 
 def section_types() -> dict[str, type[Section]]:
     """The sections with fixed keys, by name."""
-    return {field.name: field.type for field in msgspec.structs.fields(Config) if field.name != "keys"}
+    return {field.name: field.type for field in msgspec.structs.fields(Config) if field.name not in ("keys", "alert")}

@@ -72,7 +72,7 @@ def _form_hint(schema: type[Struct], keys: list[str], found: object) -> str:
 
 def _unknown_key_message(schema: type[Struct], origin: str, keys: list[str], name: str) -> str:
     sections = {field.name: field.type for field in msgspec.structs.fields(schema)}
-    known_keys = [field.name for field in msgspec.structs.fields(sections[keys[0]])] if keys else list(sections)
+    known_keys = [key.encode_name for key in msgspec.structs.fields(sections[keys[0]])] if keys else list(sections)
     closest = difflib.get_close_matches(name, known_keys, 1)
     hint = f"; did you mean {closest[0]}?" if closest else f"; known: {', '.join(known_keys)}"
     return f"{origin}: unknown key {'.'.join([*keys, sanitize(name, 60)])}{hint}"
@@ -82,7 +82,7 @@ def _allowed_values(schema: type[Struct], keys: list[str]) -> str:
     fields = {field.name: field for field in msgspec.structs.fields(schema)}
     if len(keys) < 2:
         return f"a table [{keys[0]}]" if keys else "a table of sections"
-    key = next(field for field in msgspec.structs.fields(fields[keys[0]].type) if field.name == keys[1])
+    key = next(field for field in msgspec.structs.fields(fields[keys[0]].type) if field.encode_name == keys[1])
     return str(key.type.__metadata__[0].description)  # a test checks that every key has one
 
 

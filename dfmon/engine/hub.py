@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from dfmon.model.snapshot import FlowSnapshot, State
+from dfmon.model.snapshot import Alert, FlowSnapshot, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,13 @@ class Runtime:
 class SnapshotHub:
     """Newest snapshot per underlying; `version` rises with every publication.
 
-    `session` is the run's name, which snapshots without one are given.
+    `session` is the run's name, which snapshots without one are given; `rules` computes the alerts of the configured
+    rules, which are added to each.
     """
 
     mode: State = "live"
     session: str = ""
+    rules: Callable[[FlowSnapshot], tuple[Alert, ...]] | None = None
     version: int = 0
     runtime: Runtime = field(default_factory=Runtime)
     _latest: dict[str, FlowSnapshot] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class SnapshotHub:
         """Replaces the slot, then notifies the listeners. Called on the market thread only."""
         if self.session and not snapshot.session:
             snapshot = replace(snapshot, session=self.session)
+        if self.rules is not None:
+            snapshot = replace(snapshot, rule_alerts=self.rules(snapshot))
         self._latest[snapshot.underlying] = snapshot
         self.version += 1
         for listener in self._listeners:

@@ -169,9 +169,9 @@ class Feed(msgspec.Struct, frozen=True):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """A change that matters to a trader: kind is SCENE, FLIP, FEED or LIMIT.
+    """A change that matters to a trader: kind is SCENE, FLIP, FEED, LIMIT, or RULE for a rule of the configuration.
 
-    `cause` is "spot" or "book" for a flip: which of the two moved. `model` is "" for what concerns all models.
+    `cause` is "spot" or "book" for a flip: which of the two moved, and the name of a rule. `model` is "": all models.
     """
 
     ts_ns: int
@@ -257,7 +257,8 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     """All results for one underlying at one tick. Equal inputs give equal bytes.
 
     `session` names the run of dfmon that published it: another one after a restart, and in a replay that of its
-    recording. The engine knows none.
+    recording. `rule_alerts` are the last alerts of the configured rules, newest first, unset where there are none. The
+    engine knows neither.
     `tables` are the detail of a snapshot that was read or completed, "detail" in the JSON. `views` build it in the
     process that made the snapshot, and never leave it.
     """
@@ -296,6 +297,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
     score: Score = Score()
     options_venue: str = ""  # as it is shown; unknown in a snapshot of an older program
     session: str | UnsetType = UNSET  # unset in a snapshot of an older program, of a board or a capture
+    rule_alerts: tuple[Alert, ...] | UnsetType = UNSET
     tables: Detail | UnsetType = msgspec.field(default=UNSET, name="detail")
     views: Views | UnsetType = UNSET
 
@@ -314,7 +316,7 @@ class FlowSnapshot(msgspec.Struct, frozen=True):
 
     def digest(self) -> str:
         """SHA-256 of the snapshot as the engine made it: equal for a session and its replay."""
-        made = msgspec.structs.replace(self.without_views(), session=UNSET)
+        made = msgspec.structs.replace(self.without_views(), session=UNSET, rule_alerts=UNSET)
         return hashlib.sha256(msgspec.msgpack.encode(made)).hexdigest()
 
 

@@ -25,6 +25,7 @@ from dfmon.model.units import sanitize
 from dfmon.runtime.backfill import BackgroundBackfill
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.live_session import LiveSession
+from dfmon.runtime.rule_runner import RuleRunner
 from dfmon.runtime.stores import (
     history_columns,
     history_path,
@@ -34,6 +35,7 @@ from dfmon.runtime.stores import (
     past_events,
     read_secret,
 )
+from dfmon.sinks.alert_hooks import AlertHooks
 from dfmon.sinks.base import Sink, new_session
 from dfmon.sinks.jsonl import JsonLines
 from dfmon.sinks.redis_url import SCHEMES, RedisTarget, parse_redis_url
@@ -105,10 +107,11 @@ def options_by_source(config: Config, connections: Sequence[Endpoint]) -> dict[s
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """The sinks of a session."""
+    """The sinks of a session, and its alert rules if there are any."""
 
     sinks: tuple[Sink, ...]
     json_lines: JsonLines | None
+    rules: RuleRunner | None = None
 
 
 def open_outputs(config: Config, publish: PublishMode, mode: State) -> Outputs:
@@ -134,7 +137,23 @@ def open_outputs(config: Config, publish: PublishMode, mode: State) -> Outputs:
         rest.bind()
         sinks.append(rest)
         log.info("serving %s/v1/snapshot", rest.url)
-    return Outputs(tuple(sinks), json_lines)
+    rules = _rule_runner(config, sinks, mode)
+    return Outputs(tuple(sinks), json_lines, rules)
+
+
+def _rule_runner(config: Config, sinks: list[Sink], mode: State) -> RuleRunner | None:
+    """The alert rules. Their hooks are a sink, which a replay has not: nobody is called about the past."""
+    rules = configuration.alert_rules(config.alert)
+    if not rules:
+        return None
+    for rule in rules:
+        if absent := sorted(rule.condition.coins - set(config.market.currencies)):
+            log.warning("alert %s names %s, which is not among the currencies of this run", rule.name, absent[0])
+    if mode == "replay" or not any(rule.command or rule.webhook for rule in rules):
+        return RuleRunner(rules)
+    hooks = AlertHooks()
+    sinks.append(hooks)
+    return RuleRunner(rules, hooks.offer)
 
 
 def rest_settings(publish: PublishSection) -> RestSettings:
@@ -202,7 +221,7 @@ def live_session(
 ) -> LiveSession:
     """A live session as configured. Without `persist` it reads the stores of other runs and writes nothing."""
     hub = hub or SnapshotHub(mode=mode)
-    hub.session = new_session()
+    hub.session, hub.rules = new_session(), out.rules
     params, connections = configuration.flow_params(config), venue_endpoints(config)
     check_routes(config, connections)
     persistent = persist and mode == "live"

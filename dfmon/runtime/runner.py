@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dfmon.aio import StopSignals, loop_factory
-from dfmon.config import Config, ConfigSource
+from dfmon.config import Config, ConfigSource, alert_rules
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import EXIT_FAILED, EXIT_OK, DfmonError, UsageError
 from dfmon.model.snapshot import to_json
 from dfmon.replay import ReplaySource, play_through
 from dfmon.runtime.clock import WALL_CLOCK, SessionClock
 from dfmon.runtime.composition import Outputs
+from dfmon.runtime.rule_runner import RuleRunner
 from dfmon.runtime.stores import RowLoader
 from dfmon.store.positions_file import read_positions
 
@@ -179,6 +180,7 @@ def screen_settings(
         clock_speed=clock_speed,
         keys=key_changes(config, str(source.file) if source is not None else "configuration"),
         forced_icons="icons" in options,
+        alert_deliveries={rule.name: rule.to for rule in alert_rules(config.alert)},
     )
 
 
@@ -203,9 +205,11 @@ def key_changes(config: Config, origin: str) -> KeyChanges:
     return changes
 
 
-def replay_headless(source: ReplaySource, from_ns: int | None = None, until_ns: int | None = None) -> int:
+def replay_headless(
+    source: ReplaySource, rules: RuleRunner | None = None, from_ns: int | None = None, until_ns: int | None = None
+) -> int:
     """Writes every snapshot of a source, or of a part of it, as a JSON line, as fast as possible."""
-    out, hub = sys.stdout.buffer, SnapshotHub("replay", source.session)
+    out, hub = sys.stdout.buffer, SnapshotHub("replay", source.session, rules)
     hub.add_listener(lambda snapshot: _write_line(out.write, to_json(snapshot, hub.mode)))
     try:
         play_through(source, hub.publish, from_ns=from_ns, until_ns=until_ns)

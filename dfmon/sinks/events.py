@@ -93,7 +93,8 @@ class EventReader:
                 for change in reversed(scenario_changes(changes))
             ]
             self._log = log
-        alerts = {_identity(alert): alert for alert in reversed(result.alerts) if alert.ts_ns >= first_ns}
+        raised = (*result.alerts, *(() if snapshot.rule_alerts is UNSET else snapshot.rule_alerts))
+        alerts = {_identity(alert): alert for alert in reversed(raised) if alert.ts_ns >= first_ns}
         events += [
             self._event("alert", iso(alert.ts_ns), snapshot, alert=alert)
             for key, alert in alerts.items()

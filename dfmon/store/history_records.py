@@ -46,6 +46,8 @@ class RecordCollector:
         incidents = state.hour.feeds.incidents
         if self._has_changed((underlying, "feeds", ALERTS.name), incidents):
             yield from _alert_rows(underlying, [incident.alert(snapshot.ts_ns) for incident in incidents])
+        if self._has_changed((underlying, "rules"), snapshot.rule_alerts or ()):
+            yield from _alert_rows(underlying, snapshot.rule_alerts or ())
         yield from self._position_rows(snapshot)
         yield from self._score_rows(state, snapshot)
 

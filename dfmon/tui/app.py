@@ -35,6 +35,7 @@ from dfmon.tui.palette import Appearance
 from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.render.frame import Frame, snapshot_at
 from dfmon.tui.request_actions import REQUEST_ACTIONS
+from dfmon.tui.rule_notices import RuleNotices
 from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings
 from dfmon.tui.sheets import ACTIONS_BY_ID, front_sheet, keymap_of
@@ -92,6 +93,7 @@ class DfmonApp(App[None]):
         self.skipped_frames = self.last_skip_ns = 0
         self._worker = SheetWorker(self._show_result)
         self._slices = HeatmapSlices()
+        self._notices = RuleNotices(settings.alert_deliveries)
         self._chart_history = ChartHistory(hub, settings.published_model)
         self._paused_snapshots: dict[str, FlowSnapshot] | None = None
         self._paused_version = 0
@@ -154,6 +156,7 @@ class DfmonApp(App[None]):
             self.last_skip_ns = self.clock()
             return
         self._chart_history.drain_pending()
+        self._notices.show(self.hub, self.view, self.clock(), self.bell, self._driver)
         draw_start_ns = self.clock()
         redraw_chart = (
             draw_start_ns - self._chart_ns >= self.settings.chart_interval_s * self.settings.clock_speed * 1e9

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from dfmon.tui.keymap import KeyChanges
@@ -19,7 +20,8 @@ class ScreenSettings:
     `book_file` the own positions.
 
     `clock_speed` is that of the session's clock: seconds of market time per second of wall time.
-    `published_model` is the position model that the stored history was made under.
+    `published_model` is the position model that the stored history was made under; `alert_deliveries` say where the
+    alerts of each rule are shown.
     """
 
     underlyings: tuple[str, ...]
@@ -35,6 +37,7 @@ class ScreenSettings:
     published_model: str = "flow"
     keys: KeyChanges = ()
     forced_icons: bool = False  # `icons` was named on the command line: drawn in any locale
+    alert_deliveries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def frame_interval_s(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -45,7 +46,9 @@ def test_the_first_file_without_its_comment_signs_is_the_default_configuration(
     defaults = capsys.readouterr().out
     main.run(["config", "init"])
     lines = config_path.read_text(encoding="utf-8").splitlines()
-    config_path.write_text("\n".join(line[2:] if " = " in line[:30] else line for line in lines), encoding="utf-8")
+    config_path.write_text(
+        "\n".join(line[2:] if re.match(r"# \w+ *= ", line) else line for line in lines), encoding="utf-8"
+    )
     capsys.readouterr()
     assert main.run(["config", "show"]) == 0
     shown = [line.split("  # ")[0] for line in capsys.readouterr().out.splitlines()]

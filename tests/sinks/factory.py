@@ -7,6 +7,8 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 
+from msgspec import UNSET
+
 from dfmon.model.flip import Flip
 from dfmon.model.positions import Positions
 from dfmon.model.scenario import Scenario
@@ -52,6 +54,7 @@ def snapshot(
         flip=FLIP,
         scenario=scenario,
         by_strike=tuple(complete(StrikeRow, strike=8e4 + 500.0 * i) for i in range(strikes)),
+        rule_alerts=UNSET,
     )
 
 

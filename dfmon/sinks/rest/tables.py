@@ -12,7 +12,7 @@ from msgspec import UNSET, structs
 from dfmon.core.snapshot.smoothing import smoothed
 from dfmon.engine.what_if import inputs_of
 from dfmon.model.metrics import METRICS, metrics_at
-from dfmon.model.snapshot import Detail, FlowSnapshot, State
+from dfmon.model.snapshot import Alert, Detail, FlowSnapshot, State
 from dfmon.model.units import iso
 from dfmon.sinks.rest import responses
 from dfmon.sinks.rest.responses import Dated
@@ -87,7 +87,13 @@ def transitions(snapshot: FlowSnapshot, mode: State) -> responses.TransitionTabl
 
 
 def alerts(snapshot: FlowSnapshot, mode: State) -> responses.AlertTable:
-    return responses.AlertTable(*head(snapshot, mode), _detail(snapshot).alerts)
+    return responses.AlertTable(*head(snapshot, mode), alerts_of(snapshot))
+
+
+def alerts_of(snapshot: FlowSnapshot) -> tuple[Alert, ...]:
+    """Those of the market and of the rules, newest first."""
+    of_rules = () if snapshot.rule_alerts is UNSET else snapshot.rule_alerts
+    return tuple(sorted((*_detail(snapshot).alerts, *of_rules), key=lambda alert: -alert.ts_ns))
 
 
 def instruments(snapshot: FlowSnapshot, mode: State) -> responses.InstrumentTable:

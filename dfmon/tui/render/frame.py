@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from dfmon.core.freshness import aged
 from dfmon.engine.hub import Runtime
@@ -97,8 +97,9 @@ class Frame:
     @property
     def alerts(self) -> tuple[Alert, ...]:
         """Newest first."""
-        detail = self.detail
-        return tuple(sorted(detail.alerts, key=lambda a: -a.ts_ns)) if detail else ()
+        detail, latest = self.detail, self.latest_snapshot
+        of_rules = () if latest is None or latest.rule_alerts is UNSET else latest.rule_alerts
+        return tuple(sorted((*(detail.alerts if detail else ()), *of_rules), key=lambda a: -a.ts_ns))
 
     @property
     def unread_alert_count(self) -> int:

@@ -1,0 +1,53 @@
+"""The alert rules of a run: evaluated with each snapshot, logged, added to the snapshots, handed on to their hooks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from dfmon.engine.alerts.rules import MAX_A_MINUTE, Firing, Rule, RuleSet
+from dfmon.model.snapshot import Alert, FlowSnapshot
+
+log = logging.getLogger("dfmon")
+
+MAX_ALERTS: Final = 20  # of each coin in its snapshots
+
+
+class RuleRunner:
+    """Called by the hub with each snapshot before it is published. `deliver` takes what fires, if it has hooks."""
+
+    def __init__(self, rules: Sequence[Rule], deliver: Callable[[Firing], None] | None = None) -> None:
+        self.rules = RuleSet(tuple(rules))
+        self._deliver = deliver
+        self._alerts: dict[str, tuple[Alert, ...]] = {}
+        self._is_limited = False
+
+    def __call__(self, snapshot: FlowSnapshot) -> tuple[Alert, ...]:
+        """The last alerts of the coin, newest first, with those of the program that it came from."""
+        for firing in self.rules.update(snapshot):
+            alert = self._take(firing)
+            if alert is not None:
+                coin = alert.underlying
+                self._alerts[coin] = (alert, *self._alerts.get(coin, ()))[:MAX_ALERTS]
+        received = () if snapshot.rule_alerts is UNSET else snapshot.rule_alerts
+        own = self._alerts.get(snapshot.underlying, ())
+        return tuple(sorted((*own, *received), key=lambda alert: -alert.ts_ns))[:MAX_ALERTS] if received else own
+
+    def _take(self, firing: Firing) -> Alert | None:
+        """The alert of a firing. Of those beyond the rate only the first has one; all are logged."""
+        alert = firing.alert
+        if not firing.suppressed:
+            self._is_limited = False
+            log.warning("alert: %s", alert.text)
+            if self._deliver is not None:
+                self._deliver(firing)
+            return alert
+        log.info("alert beyond %d a minute: %s", MAX_A_MINUTE, alert.text)
+        if self._is_limited:
+            return None
+        self._is_limited = True
+        return replace(alert, text=f"{alert.text}; further alerts beyond {MAX_A_MINUTE} a minute are left out")
