@@ -43,6 +43,7 @@ def nanoseconds(moment: datetime) -> int:
     return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // timedelta(microseconds=1) * MICROSECOND
 
 
+@lru_cache(1_024)
 def iso(ts_ns: int) -> str:
     """UTC with milliseconds, as every output of dfmon writes time.
 

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dfmon.core.exposure.band_scales import BAND_SCALES
-from dfmon.core.exposure.bands import bands_of_sums
+from dfmon.core.exposure.bands import bands_of_sums, median
 from dfmon.core.exposure.desks import HedgeShares
 from dfmon.core.exposure.market_window import MarketWindow, Moment
 from dfmon.core.exposure.option_window import OptionWindow, pick
-from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_deltas
+from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_deltas, zero_if_nan
 from dfmon.core.pricing.black import F64, Mask
 from dfmon.core.pricing.pairing import PricingPoints
 from dfmon.model.frames import I64
@@ -132,11 +132,11 @@ def hedge_units(live: LiveOptions, window: MarketWindow, then: Moment) -> HedgeU
         then_ns=then.ts_ns,
         span_s=(live.ts_ns - then.ts_ns) / SECOND,
         parts=parts,
-        new_trade=np.nan_to_num(-now.forward * share_now * delta[3])[:k],
-        printed=live.printed - np.nan_to_num(pick(then.printed, column[:k])),
+        new_trade=zero_if_nan((-now.forward * share_now * delta[3])[:k]),
+        printed=live.printed - zero_if_nan(pick(then.printed, column[:k])),
         is_new=live.is_new & np.isnan(before.forward[:k]),
         known=float(known[:k].mean()),
-        log_return=float(np.median(np.log(now.forward[known] / before.forward[known]))) if known.any() else 0.0,
+        log_return=median(np.log(now.forward[known] / before.forward[known])) if known.any() else 0.0,
     )
 
 

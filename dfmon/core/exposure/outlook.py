@@ -14,7 +14,7 @@ import numpy as np
 from dfmon.core.exposure.band_scales import BAND_SCALES
 from dfmon.core.exposure.bands import bands_of_sums
 from dfmon.core.exposure.desks import HedgeShares
-from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_deltas
+from dfmon.core.exposure.reprice import MarketState, Options, open_share, unit_deltas, zero_if_nan
 from dfmon.core.exposure.volatility_move import tenor_of
 from dfmon.core.pricing.black import F64
 from dfmon.core.pricing.settlement import HOUR, time_at_end
@@ -100,7 +100,7 @@ def outlook_units(options: Options, state: MarketState, cases: tuple[Case, ...],
     sigma = np.array([np.maximum(state.sigma + move * points, MIN_SIGMA) for move, points, _ in reprices])
     tau = np.array([later if hour_passes else state.tau for _, _, hour_passes in reprices])
     delta = unit_deltas(options, forward, sigma, tau, average)
-    trade = np.nan_to_num(-forward * share * (delta - delta[0]))
+    trade = zero_if_nan(-forward * share * (delta - delta[0]))
     full = trade[1 : len(cases) + 1]
     spot, beta_shift = np.zeros(full.shape), np.zeros(full.shape)
     at = [i for i, case in enumerate(cases) if case.move]

@@ -69,4 +69,9 @@ def open_share(tau: F64) -> F64:
 
     Units: years -> [0, 1]. Shapes: (n,) -> (n,).
     """
-    return np.clip(tau / WINDOW, 0.0, 1.0)
+    return np.minimum(np.maximum(tau / WINDOW, 0.0), 1.0)
+
+
+def zero_if_nan(trade: F64) -> F64:
+    """The trades, 0 where the state of an option is not known."""
+    return np.where(np.isnan(trade), 0.0, trade)

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.exposure.bands import median
 from dfmon.core.pricing.black import F64
 from dfmon.core.pricing.settlement import DAY, WINDOW
 
@@ -57,4 +58,4 @@ def volatility_move(
     totals = np.bincount(tenor, vega, TENORS)
     sums = np.bincount(tenor, vega * change[known], TENORS)
     by_tenor = np.divide(sums, totals, out=np.full(TENORS, np.nan), where=totals > 0.0)
-    return VolatilityMove(span_s, float(sums.sum() / totals.sum()), by_tenor, float(np.median(moves[known])))
+    return VolatilityMove(span_s, float(sums.sum() / totals.sum()), by_tenor, median(moves[known]))

@@ -29,7 +29,7 @@ _NARROW_WIDTH: Final = 0.004
 _CHEBYSHEV_LEVELS: Final = ((0.7, 26), (0.25, 46), (0.1, 90))
 """Minimum bump width as a share of the half-range, and the number of Chebyshev nodes exact to 1e-15 of its height."""
 _MIN_CHEBYSHEV_NODES: Final = 96
-"""Up to this number of nodes, every bump is summed at each node."""
+"""Up to this number of nodes or of bumps, every bump is summed at each node: the interpolation would cost more."""
 CHEBYSHEV_CUTOFF: Final = 1e-14
 _EQUAL_STEP_TOLERANCE: Final = 1e-15
 """As a share of the half-range: moving a point by less changes no significant digit."""
@@ -160,7 +160,7 @@ class StickyStrike:
         z, exponents = (y - middle) / half_range, self._exponents(middle, half_range)
         widths = (
             [max(width * half_range, _NARROW_WIDTH) for width, _ in _CHEBYSHEV_LEVELS]
-            if y.shape[0] > _MIN_CHEBYSHEV_NODES
+            if min(y.shape[0], self.a.shape[0]) > _MIN_CHEBYSHEV_NODES
             else []
         )
         *wide, narrow, narrowest = self._rows_by_width([*widths, _NARROW_WIDTH])

@@ -130,8 +130,9 @@ def _search(
     flips = _flips(spot, inputs.book, scan, limits)
     two_sided = ((books.min(axis=0) < 0.0) & (books.max(axis=0) > 0.0)) | (coin is not None)
     widest = spot * (1.0 - ranges[-1]), spot * (1.0 + ranges[-1])
-    flips = [flip if two_sided[i] else replace(flip, searched=widest) for i, flip in enumerate(flips)]
-    wider = [i for i, flip in enumerate(flips) if flip.level is None and two_sided[i]]
+    both_signs: list[bool] = two_sided.tolist()
+    flips = [flip if both else replace(flip, searched=widest) for flip, both in zip(flips, both_signs)]
+    wider = [i for i, flip in enumerate(flips) if flip.level is None and both_signs[i]]
     if inner is not None or not wider_ranges or not wider:
         return JointFlips(tuple(flips), *_members_within(spot, inputs.book, scan, flips[0]))
     with_members = wider[0] == 0

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from dfmon.core.exposure.bands import median
 from dfmon.core.freshness import FreshnessLimits
 from dfmon.core.scenario.rolling import RollingWindow
 from dfmon.model.events import Market
@@ -63,8 +64,9 @@ class DepthHistory:
 
     def medians(self, ts_ns: int) -> dict[str, float]:
         """Median of the last fifteen minutes of each market with a sample in them, USD."""
-        columns = zip(self.markets, self.window.since(ts_ns - DEPTH_MEDIAN_NS).T)
-        return {name: float(np.nanmedian(column)) for name, column in columns if np.isfinite(column).any()}
+        rows = self.window.since(ts_ns - DEPTH_MEDIAN_NS)
+        known = ((name, column[np.isfinite(column)]) for name, column in zip(self.markets, rows.T))
+        return {name: median(column) for name, column in known if column.size}
 
     def span_s(self, ts_ns: int) -> float:
         """Seconds that the samples of the last fifteen minutes cover."""

@@ -67,11 +67,11 @@ def update_score(state: ScoreState, tick: TickResult) -> ScoreState:
         state = ScoreState.initial()
     if tick.freshness.stale or not tick.has_book or not tick.chain.spot > 0.0:
         return state
+    if not state.minutes.is_sample_due(ts_ns) and not state.quarters.is_sample_due(ts_ns):
+        return state
     psi = NAN if tick.psi is None else tick.psi
     minutes = state.minutes.push(ts_ns, (tick.chain.spot, psi))
     quarters = state.quarters.push(ts_ns, _quarter_row(tick))
-    if minutes is state.minutes and quarters is state.quarters:
-        return state
     return ScoreState(minutes, quarters, score_of(minutes, quarters, ts_ns))
 
 
