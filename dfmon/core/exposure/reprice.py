@@ -73,5 +73,5 @@ def open_share(tau: F64) -> F64:
 
 
 def zero_if_nan(trade: F64) -> F64:
-    """The trades, 0 where the state of an option is not known."""
+    """The trades, 0 where the state of an option is not known. Units: of the trades. Shapes: (...) -> (...)."""
     return np.where(np.isnan(trade), 0.0, trade)

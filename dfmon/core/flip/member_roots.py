@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64, Mask
 
 Index: TypeAlias = NDArray[np.intp]
@@ -71,6 +72,10 @@ def member_roots(spot: float, y: F64, net: F64, min_size: F64) -> MemberRoots:
     >>> roots.member.tolist(), (100.0 * np.log(roots.level / 100.0)).round(6).tolist(), roots.rising.tolist()
     ([0], [1.3], [True])
     """
+    kernels = compiled.active_kernels()
+    if kernels is not None:
+        member, y_zero, rising = kernels.member_zeros(y, net, min_size)
+        return MemberRoots(net.shape[0], member, spot * np.exp(y_zero), rising)
     size = np.abs(net)
     member, y_zero, rising = (
         np.concatenate(columns) for columns in zip(_crossings(y, net, size, min_size), _dips(y, net, size, min_size))

@@ -11,6 +11,7 @@ from dfmon.core.flip.gamma_flip import HORIZONS, find_flip
 from dfmon.core.flip.grid import STEP, Stickiness
 from dfmon.core.flip.joint_search import find_flips
 from dfmon.core.flip.member_roots import member_roots
+from dfmon.core.pricing import compiled
 from dfmon.core.pricing.black import F64
 from tests.core.flip.books import SPOT, Listing, dense_roots, listed_book, net_gamma
 
@@ -156,3 +157,23 @@ def test_nothing_raises_or_warns(rows: list[tuple[float, ...]], spot: float, sti
     found = find_flips(spot, forward, strike, sigma, tau, books, -books, stickiness=stickiness)
     assert all(flip.sign in (-1, 0, 1) for flip in found.flips)
     assert found.roots.size == 2
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_compiled_zeros_of_the_members_are_those_of_numpy(seed: int) -> None:
+    """Walks with nodes that are exactly zero or below the size that counts, on even and uneven nodes."""
+    if not compiled.load_kernels():
+        pytest.skip("numba is not installed")
+    rng = np.random.default_rng(seed)
+    nodes = int(rng.integers(4, 200))
+    y = np.linspace(-0.3, 0.3, nodes) if seed % 2 else np.sort(rng.uniform(-0.3, 0.3, nodes))
+    net = np.cumsum(rng.normal(size=(40, nodes)), axis=1)
+    net[:, rng.integers(0, nodes, 3)] = 0.0
+    min_size = np.full(nodes, 10.0 ** rng.uniform(-9.0, -0.5))
+    found = []
+    for enabled in (False, True):
+        with compiled.kernels_for_step(enabled):
+            found.append(member_roots(SPOT, y, net, min_size))
+    assert found[0].member.tolist() == found[1].member.tolist()
+    assert found[0].rising.tolist() == found[1].rising.tolist()
+    assert found[0].level == pytest.approx(found[1].level, rel=1e-11)
