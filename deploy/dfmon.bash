@@ -7,7 +7,7 @@
 
 _shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
 
-_shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --script --seed)
+_shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --script --feedback --seed)
 _shtab_dfmon_replay_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --speed --paused --from --info --until --across-gaps)
 _shtab_dfmon_attach_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_record_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --minutes)
@@ -25,7 +25,7 @@ _shtab_dfmon_mcp_option_strings=(-h --help --currency --positions --numeraire --
 _shtab_dfmon_alerts_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --from --until)
 _shtab_dfmon_doctor_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --json)
 _shtab_dfmon_config_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file)
-_shtab_dfmon_sim_option_strings=(-h --help --port --speed --currency --certificate --script --seed)
+_shtab_dfmon_sim_option_strings=(-h --help --port --speed --currency --certificate --script --feedback --seed)
 _shtab_dfmon_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --version)
 
 _shtab_dfmon_demo___config_COMPGEN=_shtab_compgen_files
@@ -175,6 +175,7 @@ _shtab_dfmon_demo___plain_nargs=0
 _shtab_dfmon_demo___no_mouse_nargs=0
 _shtab_dfmon_demo___low_bandwidth_nargs=0
 _shtab_dfmon_demo___publish_nargs='?'
+_shtab_dfmon_demo___feedback_nargs='?'
 _shtab_dfmon_replay__h_nargs=0
 _shtab_dfmon_replay___help_nargs=0
 _shtab_dfmon_replay___plain_nargs=0
@@ -292,6 +293,7 @@ _shtab_dfmon_config___low_bandwidth_nargs=0
 _shtab_dfmon_config___publish_nargs='?'
 _shtab_dfmon_sim__h_nargs=0
 _shtab_dfmon_sim___help_nargs=0
+_shtab_dfmon_sim___feedback_nargs='?'
 _shtab_dfmon_pos_0_nargs=A...
 _shtab_dfmon__h_nargs=0
 _shtab_dfmon___help_nargs=0

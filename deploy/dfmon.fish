@@ -51,7 +51,7 @@ function _shtab_dfmon_using
 end
 
 set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim
-set -g _shtab_dfmon_opts_with_value --at --board --book --by --certificate --chain --config --currency --env-file --every --from --head --html --icons --ledger --log-file --metrics --minutes --numeraire --other --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
+set -g _shtab_dfmon_opts_with_value --at --board --book --by --certificate --chain --config --currency --env-file --every --feedback --from --head --html --icons --ledger --log-file --metrics --minutes --numeraire --other --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
 complete -c dfmon -f
@@ -101,6 +101,7 @@ complete -c dfmon -n '_shtab_dfmon_using demo' -l rest -x -d 'also serve REST, w
 complete -c dfmon -n '_shtab_dfmon_using demo' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
 complete -c dfmon -n '_shtab_dfmon_using demo' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
 complete -c dfmon -n '_shtab_dfmon_using demo' -l script -x -d 'lead the market on a fast clock; regimes: all six scenarios'
+complete -c dfmon -n '_shtab_dfmon_using demo' -l feedback -x -d 'dealers'"'"' hedges move the price, a minute late, by this share of psi (default 0: they do not; alone: 1)'
 complete -c dfmon -n '_shtab_dfmon_using demo' -l seed -x -d 'seed of the simulated market (default 7)'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a replay -d 'a recording, a capture or recorded boards on the screen'
 complete -c dfmon -n '_shtab_dfmon_using replay' -s h -l help -d 'show this help message and exit'
@@ -539,4 +540,5 @@ complete -c dfmon -n '_shtab_dfmon_using sim' -l speed -x -d 'multiple of real t
 complete -c dfmon -n '_shtab_dfmon_using sim' -l currency -x -d 'coins to trade (default BTC,ETH)'
 complete -c dfmon -n '_shtab_dfmon_using sim' -l certificate -xka "(__fish_complete_path (commandline -ct))" -d 'serve TLS with the certificate and key of this PEM file'
 complete -c dfmon -n '_shtab_dfmon_using sim' -l script -x -d 'lead the market on a fast clock; regimes: all six scenarios'
+complete -c dfmon -n '_shtab_dfmon_using sim' -l feedback -x -d 'dealers'"'"' hedges move the price, a minute late, by this share of psi (default 0: they do not; alone: 1)'
 complete -c dfmon -n '_shtab_dfmon_using sim' -l seed -x -d 'seed of the simulated market (default 7)'

@@ -21,6 +21,7 @@ from dfmon.model.units import sanitize
 from dfmon.runtime.clock import SessionClock
 from dfmon.runtime.stores import RowLoader
 from dfmon.sim.market.board_specs import check_currencies
+from dfmon.sim.market.dealer_feedback import check_gain
 from dfmon.sim.market.script import Script
 from dfmon.sim.market.scripts import find_script
 from dfmon.sim.paced_clock import PacedClock
@@ -38,13 +39,16 @@ def run(args: argparse.Namespace, config: Config) -> int:
     """Runs the monitor and the exchange until the user or a signal ends it."""
     script = _find_script(args.script)
     if script is not None:
+        if args.feedback:
+            raise UsageError("demo: --feedback is for the market without a script, which leads its own price")
         return _run_script(args, config, script)
     currencies = config.market.currencies
     try:
         check_currencies(currencies)
+        check_gain(args.feedback)
     except ValueError as exc:
         raise UsageError(f"demo: {sanitize(str(exc))}") from None
-    with child_exchange(args.seed, currencies) as addresses, ExitStack() as stack:
+    with child_exchange(args.seed, currencies, feedback=args.feedback) as addresses, ExitStack() as stack:
         past = None if getattr(args, "publish", None) else stack.enter_context(_child_past(args.seed, config))
         return live.run(args, with_sim_addresses(config, addresses), "sim", load_past=past)
 
@@ -71,7 +75,11 @@ def _find_script(name: str) -> Script | None:
 
 @contextmanager
 def child_exchange(
-    seed: int, currencies: tuple[str, ...], script: str = "", on_step: Callable[[int], None] | None = None
+    seed: int,
+    currencies: tuple[str, ...],
+    script: str = "",
+    on_step: Callable[[int], None] | None = None,
+    feedback: float = 0.0,
 ) -> Iterator[SimAddresses]:
     """A simulated exchange in a child process, for as long as the block runs. It cannot outlive this process.
 
@@ -79,6 +87,7 @@ def child_exchange(
     """
     command = [sys.executable, "-m", "dfmon", "sim", "--child", "--seed", str(seed), "--currency", ",".join(currencies)]
     command += ["--script", script] if script else []
+    command += ["--feedback", f"{feedback:g}"] if feedback else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None

@@ -80,7 +80,7 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.command == "sim":
         from dfmon.cli import sim
 
-        options = (args.seed, args.port, args.speed, args.currency, args.script, args.certificate)
+        options = (args.seed, args.port, args.speed, args.currency, args.script, args.certificate, args.feedback)
         return sim.serve_standalone(*options, child=args.child)
 
     if args.command == "config":

@@ -266,6 +266,10 @@ def _add_market_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--script", default="", metavar="NAME", help="lead the market on a fast clock; regimes: all six scenarios"
     )
+    command.add_argument(
+        "--feedback", type=float, nargs="?", const=1.0, default=0.0, metavar="SHARE",
+        help="dealers' hedges move the price, a minute late, by this share of psi (default 0: they do not; alone: 1)",
+    )  # fmt: skip
     command.add_argument("--seed", type=int, default=7, help="seed of the simulated market (default 7)")
 
 

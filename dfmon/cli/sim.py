@@ -19,7 +19,7 @@ from dfmon.sim.server import VENUE_SERVERS, SimAddresses, SimConfig, serve
 
 
 def _sim_config(
-    seed: int, port: int, speed: float, currencies: tuple[str, ...], script: str, certificate: str
+    seed: int, port: int, speed: float, currencies: tuple[str, ...], script: str, certificate: str, feedback: float
 ) -> SimConfig:
     try:
         return SimConfig(
@@ -29,17 +29,26 @@ def _sim_config(
             currencies=currencies,
             script=find_script(script) if script else None,
             certificate=Path(certificate).expanduser() if certificate else None,
+            feedback=feedback,
         )
     except ValueError as exc:
         raise UsageError(f"sim: {exc}") from None
 
 
 def serve_standalone(
-    seed: int, port: int, speed: float, currency: str, script: str = "", certificate: str = "", *, child: bool
+    seed: int,
+    port: int,
+    speed: float,
+    currency: str,
+    script: str = "",
+    certificate: str = "",
+    feedback: float = 0.0,
+    *,
+    child: bool,
 ) -> int:
     """Serves until a signal; the addresses go to stdout. As a child, until stdin ends."""
     currencies = tuple(c.strip() for c in currency.split(",") if c.strip())
-    config = _sim_config(seed, port, speed, currencies, script, certificate)
+    config = _sim_config(seed, port, speed, currencies, script, certificate, feedback)
     if config.certificate is not None and not config.certificate.is_file():
         raise UsageError(f"sim: --certificate {sanitize(certificate)}: there is no such file")
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -20,28 +20,45 @@ _PAST_BOARDS: Final = (1, 4, 28)
 """The last six hours, day and week, in boards."""
 
 
+class _BoardHypothesis(NamedTuple):
+    """A hypothesis on boards; `sign` is that which speaks for the convention."""
+
+    name: str
+    title: str
+    sign: int
+
+
+_SHORT: Final = _BoardHypothesis(
+    "B1", "|return| of the next six hours, %: short less long gamma by the naive convention", 1
+)
+_SIZE: Final = _BoardHypothesis("B1-size", "|return| of the next six hours, %, per standard deviation of naive NGI", -1)
+
+
 def board_findings(panel: BoardPanel) -> list[Finding]:
-    """Mean absolute return of the next six hours, short less long gamma of the naive convention."""
-    short = (panel.ngi < 0.0).astype(np.float64)
-    findings = [_finding(panel, short, "", np.ones(short.size, np.bool_))]
-    for name, rows in _strata(panel).items():
-        findings.append(_finding(panel, short, name, rows))
-    return findings
+    """Mean absolute return of the next six hours: naive short less long gamma, and by the size of naive NGI."""
+    short, every = (panel.ngi < 0.0).astype(np.float64), np.ones(panel.ngi.size, np.bool_)
+    return [
+        _finding(panel, _SHORT, short, "", every),
+        _finding(panel, _SIZE, panel.ngi / panel.ngi.std(), "", every),
+        *(_finding(panel, _SHORT, short, name, rows) for name, rows in _strata(panel).items()),
+    ]
 
 
-def _finding(panel: BoardPanel, short: F64, stratum: str, rows: np.typing.NDArray[np.bool_]) -> Finding:
+def _finding(
+    panel: BoardPanel, hypothesis: _BoardHypothesis, tested: F64, stratum: str, rows: np.typing.NDArray[np.bool_]
+) -> Finding:
     target = np.where(rows, absolute_return(panel), np.nan)
-    base = np.stack([np.ones(short.size), short], axis=1)
+    base = np.stack([np.ones(tested.size), tested], axis=1)
     controls, day = _controls(panel), panel.day
     used = np.isfinite(target) & np.isfinite(controls).all(axis=1)
     varying = controls[used].std(axis=0) > 0.0 if used.any() else np.ones(controls.shape[1], np.bool_)
     controlled = np.column_stack([base, controls[:, varying]])
     return Finding(
-        "B1",
+        hypothesis.name,
         panel.underlying,
-        "|return| of the next six hours, %: short less long gamma by the naive convention",
+        hypothesis.title,
         stratum,
-        1,
+        hypothesis.sign,
         None,
         estimate(block_sums(target, controlled, day), 1),
         estimate(block_sums(target, base, day), 1),

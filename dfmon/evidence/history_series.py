@@ -81,7 +81,7 @@ def minutes(ts_ns: I64, spot: F64, psi: F64) -> MinuteSeries:
     returns = np.append(np.nan, np.diff(np.log(price)))
     absent = np.full(size, np.nan)
     stale = np.concatenate([np.full(min(1_440, size), np.nan), signal[:-1_440]])[:size]
-    return MinuteSeries(ends, returns, signal, absent, stale, absent, absent, absent)
+    return MinuteSeries(ends, returns, signal, absent, stale, absent, absent, absent, stale_psi=True)
 
 
 def last_of_minutes(ts_ns: I64, rows: F64) -> tuple[I64, F64]:

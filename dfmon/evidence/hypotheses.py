@@ -21,6 +21,7 @@ HYPOTHESES: Final = (
     Hypothesis("S1", "log RV of the next hour falls with psi, beyond its past, implied volatility and hour", "below 0"),
     Hypothesis("S2", "the move of the last half hour is undone in the next where psi is high", "below 0"),
     Hypothesis("B1", "the next absolute return is larger where the convention calls dealers short gamma", "above 0"),
+    Hypothesis("B1-size", "the same by the size of NGI, per standard deviation", "below 0"),
     Hypothesis("B2", "spot ends beyond the flip as often as a diffusion with the implied volatility", "difference 0"),
     Hypothesis("D1", "what customers bought is dearer than a smooth smile", "above 0"),
 )

@@ -33,7 +33,7 @@ def minute_findings(series: MinuteSeries, underlying: str, progress: Callable[[]
         return Finding("P1", underlying, title, stratum, -1, -1.0, controlled, bare, missing)
 
     staged = instrumented(series) if np.isfinite(series.psi_stale).any() else None
-    second = f"{title}, by positions of 24 hours before"
+    second = f"{title}, by {'psi' if series.stale_psi else 'positions'} of 24 hours before"
     found = [primary(series, ""), Finding("P1-24h", underlying, second, "", -1, -1.0, staged, None, missing)]
     found += [primary(series.where(rows), name) for name, rows in _strata(series).items()]
     found += _hourly_findings(series, underlying)

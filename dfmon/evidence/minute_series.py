@@ -34,6 +34,8 @@ class MinuteSeries:
     forced: F64
     imbalance: F64
     implied_vol: F64
+    stale_psi: bool = False
+    """True where `psi_stale` is psi as it was 24 hours before: the source has no positions to price anew."""
 
     @property
     def day(self) -> I64:

@@ -111,7 +111,7 @@ def series_of_rows(rows: list[RecordedRow], holes: list[Irregularity]) -> Minute
     move = _ONE_PERCENT / depth
     stale = np.concatenate([np.full(min(1_440, ends.size), np.nan), psi[:-1_440]])[: ends.size]
     returns = np.append(np.nan, np.diff(np.log(spot)))
-    return MinuteSeries(ends, returns, psi, gross, stale, forced * move, taker * move, implied_vol)
+    return MinuteSeries(ends, returns, psi, gross, stale, forced * move, taker * move, implied_vol, stale_psi=True)
 
 
 def _touched(ends: NDArray[np.int64], holes: list[Irregularity]) -> NDArray[np.bool_]:

@@ -25,6 +25,7 @@ from dfmon.model.units import SECOND
 from dfmon.sim.binance.venue import BinanceVenue
 from dfmon.sim.deribit.venue import DeribitVenue
 from dfmon.sim.faults import Faults
+from dfmon.sim.market.dealer_feedback import check_gain
 from dfmon.sim.market.script import Script
 from dfmon.sim.market.simulated_market import STEP_NS, SimulatedMarket
 from dfmon.sim.okx.venue import OkxVenue
@@ -54,7 +55,8 @@ class SimConfig:
     `timer_speedup` divides the protocols' timers and the publishing interval, for tests;
     `binance_connection_lifetime_s` is how long Binance keeps a connection, before that division. `faults` are the
     initial ones. A `script` sets speed, start, currencies and history, and leads the market through its phases. With a
-    `certificate`, a PEM file that also has its key, the ports speak TLS.
+    `certificate`, a PEM file that also has its key, the ports speak TLS. `feedback` is the share of the dealers' hedges
+    that acts on the price.
     """
 
     seed: int = 7
@@ -72,12 +74,14 @@ class SimConfig:
     faults: Faults = field(default_factory=Faults)
     script: Script | None = None
     certificate: Path | None = None
+    feedback: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 < self.speed <= 100.0:
             raise ValueError(f"speed: found {self.speed}, allowed are values above 0 up to 100")
         if not 0 <= self.port <= 65_532:
             raise ValueError(f"port: found {self.port}, allowed are 0 to 65532")
+        check_gain(self.feedback)
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ class SimServer:
         start_ns = time.time_ns() if self.config.start_ns is None else self.config.start_ns
         self.market = SimulatedMarket(
             self.config.seed, start_ns, self.config.currencies, self.config.history, self.config.script,
-            step_ns=self.config.step_ns, strike_spacing=self.config.strike_spacing,
+            step_ns=self.config.step_ns, strike_spacing=self.config.strike_spacing, feedback=self.config.feedback,
         )  # fmt: skip
         self._paced_clock: PacedClock | None = None
         if self.config.script is not None:

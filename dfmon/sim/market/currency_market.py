@@ -13,6 +13,7 @@ from dfmon.model.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, utc
 from dfmon.sim.market import trade_log
 from dfmon.sim.market.board import IV_CAP, OptionBoard
 from dfmon.sim.market.board_specs import CurrencySpec
+from dfmon.sim.market.dealer_feedback import DealerFeedback, true_psi
 from dfmon.sim.market.flow import CustomerFlow, Leg, Order, book_orders
 from dfmon.sim.market.index_path import IndexPath, generate_index_history
 from dfmon.sim.market.ledger import Ledger
@@ -59,7 +60,10 @@ class MarketEvents:
 
 
 class CurrencyMarket:
-    """The markets of one board, stepped together. `path` is another board's index, which that one moves."""
+    """The markets of one board, stepped together. `path` is another board's index, which that one moves.
+
+    With `feedback` the hedges of the dealers, of this board alone, move the index that it owns.
+    """
 
     def __init__(
         self,
@@ -69,12 +73,14 @@ class CurrencyMarket:
         seed: np.random.SeedSequence,
         history: float = 1.0,
         path: IndexPath | None = None,
+        feedback: float = 0.0,
     ) -> None:
         self.spec, self.name, self.base = spec, spec.name, base_coin(spec.name)
         streams = [np.random.default_rng(child) for child in seed.spawn(6)]
         rng_path, rng_flow, self._rng_board, self._rng_linear, self._rng_events, rng_history = streams
         self.now_ns, self._step_s = now_ns, step_ns / SECOND
         self.path, self._owns_path = path or IndexPath(spec.path, step_ns, rng_path), path is None
+        self._feedback = DealerFeedback(feedback, MINUTE / step_ns)
         self.flow = CustomerFlow(spec.flow, rng_flow)
         self._rng_books = self._rng_events.spawn(1)[0]  # apart, so that it changes no event
         self._cascade_side, self._cascade_left_s = 0, 0  # direction of the forced orders, seconds
@@ -118,6 +124,12 @@ class CurrencyMarket:
         return next(m for m in self.hedges if m.spec.venue == "deribit")
 
     @property
+    def true_psi(self) -> float:
+        """Psi of the true dealer book in the usual depth of the hedging markets."""
+        depth_usd = sum(market.spec.depth_usd for market in self.hedges)
+        return true_psi(self.ledger.dealer_position, self.board.greeks.gamma, self.board.underlying, depth_usd)
+
+    @property
     def volatility_index(self) -> float:
         """DVOL: the 30-day level with a premium for the wings, percent."""
         tenor = np.array([30.0 / 365.0])
@@ -149,7 +161,8 @@ class CurrencyMarket:
         """Advances by one step; on whole seconds the board is repriced."""
         self.now_ns = now_ns
         if self._owns_path:
-            self.path.step_price(self._cascade_side * _CASCADE_DRIFT if self._cascade_left_s else 0.0)
+            drift_sd = self._cascade_side * _CASCADE_DRIFT if self._cascade_left_s else 0.0
+            self.path.step_price(drift_sd, self._feedback.push)
         if now_ns % SECOND == 0:
             self._step_second(events)
         taker_imbalance = math.tanh(0.7 * self.path.log_return / self.path.step_sd)
@@ -166,6 +179,8 @@ class CurrencyMarket:
         if self.board.slices[0].expiry.expiry_ns <= now_ns:
             self._roll(now_ns, events)
         self.board.reprice(now_ns, self.index, self.spec.carry, self.path.smile)
+        if self._feedback.gain and now_ns % MINUTE == 0:
+            self._feedback.end_minute(price, self.true_psi)
         for label, market in self.futures.items():
             carry = math.exp(self.spec.carry * self._years[label])
             events.linear_trades += market.step_market(now_ns, price, 0.0, 1.0, carry)

@@ -62,12 +62,12 @@ class IndexPath:
         v_inf = (spec.vol * 1.08 * math.exp(0.25 * self._log_vol)) ** 2
         return Smile(v0=(self.vol * 1.04) ** 2, v_inf=v_inf, rho=self._skew)
 
-    def step_price(self, drift_sd: float = 0.0) -> None:
-        """Moves one step; `drift_sd` leans on it, in standard deviations of a step."""
+    def step_price(self, drift_sd: float = 0.0, push: float = 0.0) -> None:
+        """Moves one step; `drift_sd` leans on it, in standard deviations of a step, and `push` is a log return more."""
         spec = self._spec
         e_vol, e_idiosyncratic, e_skew, e_jump = self._rng.standard_normal(4).tolist()
         e_spot = spec.spot_vol_corr * e_vol + math.sqrt(1.0 - spec.spot_vol_corr**2) * e_idiosyncratic
-        self.log_return = self.step_sd * (e_spot + drift_sd) - 0.5 * self.step_sd**2
+        self.log_return = self.step_sd * (e_spot + drift_sd) - 0.5 * self.step_sd**2 + push
         if self._rng.random() < self._jump_chance and self.target is None:
             self.log_return += spec.jump_size * e_jump
         if self.target is not None:

@@ -37,11 +37,13 @@ class SimulatedMarket:
         script: Script | None = None,
         step_ns: int = STEP_NS,
         strike_spacing: float = 1.0,
+        feedback: float = 0.0,
     ) -> None:
         """A `script` takes the place of start, currencies and history, and leads the market.
 
         `step_ns` divides a second or is whole seconds; a coarser market is computed faster. So is one with fewer
-        strikes: `strike_spacing` multiplies the distance between two.
+        strikes: `strike_spacing` multiplies the distance between two. `feedback` is the share of the dealers' hedges
+        that acts on the price.
         """
         self._step_ns = step_ns
         if script is not None:
@@ -58,7 +60,7 @@ class SimulatedMarket:
                 spec = widen_strikes(spec, strike_spacing)
                 leader = self.currencies.get(base_coin(name))
                 path = leader.path if leader else None
-                self.currencies[name] = CurrencyMarket(spec, self.start_ns, step_ns, child, history, path)
+                self.currencies[name] = CurrencyMarket(spec, self.start_ns, step_ns, child, history, path, feedback)
         self._events = MarketEvents()
         self.director: ScriptDirector | None = None
         if script is not None:
