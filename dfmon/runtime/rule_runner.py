@@ -26,6 +26,14 @@ class RuleRunner:
         self._alerts: dict[str, tuple[Alert, ...]] = {}
         self._is_limited = False
 
+    def set_rules(self, rules: Sequence[Rule]) -> None:
+        """Replaces the rules, on the market's loop. One that is the same goes on with its state."""
+        before, after = ({rule.name: rule for rule in each} for each in (self.rules.rules, rules))
+        changed = {name for name in before if _content(before[name]) != _content(after.get(name))}
+        for key in [key for key in self.rules.states if key[0] in changed]:
+            del self.rules.states[key]
+        self.rules.rules = tuple(rules)
+
     def __call__(self, snapshot: FlowSnapshot) -> tuple[Alert, ...]:
         """The last alerts of the coin, newest first, with those of the program that it came from."""
         for firing in self.rules.update(snapshot):
@@ -51,3 +59,8 @@ class RuleRunner:
             return None
         self._is_limited = True
         return replace(alert, text=f"{alert.text}; further alerts beyond {MAX_A_MINUTE} a minute are left out")
+
+
+def _content(rule: Rule | None) -> object:
+    """The part of a rule by which two are the same."""
+    return None if rule is None else (rule.condition.text, rule.for_ns, rule.snooze_ns)

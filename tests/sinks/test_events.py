@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from dfmon.core.step import FlowParams
 from dfmon.engine.driver import Driver
@@ -18,6 +19,9 @@ from dfmon.sinks.events import Event, EventReader
 from dfmon.venues.registry import expected_markets, options_title
 from tests.simulated_session import SimulatedSession
 from tests.sinks.factory import snapshot
+from tests.sinks.rest.conftest import computed
+
+__all__ = ["computed"]
 
 
 @pytest.mark.slow
@@ -60,6 +64,14 @@ def test_each_print_change_and_alert_of_a_session_is_one_event() -> None:
     assert [alert.text.partition(" lost for ")[0] for alert in outage[:1]] == ["okx"]
     assert len(outage) == 2  # lost, and back
     assert msgspec.json.decode(msgspec.json.encode(events[0]), type=Event) == events[0]
+
+
+def test_an_alert_of_a_rule_is_an_event_once(computed: FlowSnapshot) -> None:
+    reader = EventReader("s")
+    reader.read(computed)
+    alert = Alert(computed.ts_ns, "RULE", "BTC high: spot 90,000", "BTC", "", "high")
+    found = [event.alert for _ in range(2) for event in reader.read(replace(computed, rule_alerts=(alert,)))]
+    assert [each for each in found if each is not None and each.kind == "RULE"] == [alert]
 
 
 def test_a_snapshot_of_another_process_has_no_events() -> None:

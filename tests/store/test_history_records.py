@@ -73,6 +73,17 @@ def test_an_outage_is_written_again_when_it_changes() -> None:
     assert found[0][:5] == found[1][:5], "the key of both, so that the second replaces the first"
 
 
+def test_alerts_of_rules_are_taken_once() -> None:
+    collector, initial = RecordCollector(), FlowState.initial()
+    first, second = (Alert(START + n, "RULE", f"BTC {n}", "BTC", "", f"rule {n}") for n in (1, 2))
+    both = second, first
+    found = [
+        [cells[4] for cells in of_table(list(collector.collect(initial, tick(rule_alerts=alerts))), "alerts")]
+        for alerts in ((first,), both, both)
+    ]
+    assert found == [["rule 1"], ["rule 2", "rule 1"], []]
+
+
 def test_positions_once_an_hour_and_not_while_stale() -> None:
     collector, initial = RecordCollector(), FlowState.initial()
     with_rows = tick()

@@ -42,6 +42,7 @@ def build_app(context: RestContext, host: str, settings: RestSettings) -> FastAP
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         dependencies=[Depends(_check_query_names)],
         responses=COMMON_RESPONSES,
     )

@@ -101,6 +101,16 @@ def test_of_many_rules_only_some_fire_within_a_minute_and_one_line_says_so() -> 
     assert len(alerts) == MAX_ALERTS
 
 
+def test_new_rules_replace_the_old_and_those_that_stay_go_on() -> None:
+    stays, changes = rule(for_s=3, name="stays"), rule(for_s=3, name="changes")
+    runner = RuleRunner([stays, changes])
+    for second in range(3):
+        assert runner(at(second, 2)) == ()
+    runner.set_rules([rule(for_s=3, name="stays"), rule(for_s=2, name="changes"), rule(name="new")])
+    assert [alert.cause for alert in runner(at(3, 2))] == ["new", "stays"]
+    assert [alert.cause for alert in runner(at(5, 2))] == ["changes", "new", "stays"]
+
+
 def test_alerts_have_the_fields_that_decided_and_those_received_stay() -> None:
     runner = RuleRunner([rule("spot > 1 and features.z > 1", name="both")])
     [alert] = runner(at(0, 2))

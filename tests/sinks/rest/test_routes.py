@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import zstandard
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from dfmon.cli.remote_snapshot import remote_explanation
 from dfmon.config import Config
@@ -26,7 +27,7 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.engine.what_if import TickInputs, inputs_of, what_if_of_tick
 from dfmon.engine.what_if_arguments import parse_what_if
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.model.snapshot import FlowSnapshot, MetricRow, to_json
+from dfmon.model.snapshot import Alert, FlowSnapshot, MetricRow, to_json
 from dfmon.model.tables import HeatMap, PositionRow, Profile
 from dfmon.model.units import HOUR, MINUTE, SECOND, iso
 from dfmon.model.what_if import WhatIf
@@ -99,6 +100,11 @@ async def test_transitions_and_alerts_are_those_of_the_detail(hub: SnapshotHub, 
     assert detail is not UNSET
     assert (await table(client, "/v1/transitions", responses.TransitionTable)).transitions == detail.transitions
     assert (await table(client, "/v1/alerts", responses.AlertTable)).alerts == detail.alerts
+    of_rule = Alert(snapshot(2).ts_ns, "RULE", "BTC high", "BTC", "", "high")
+    hub.publish(replace(snapshot(2), rule_alerts=(of_rule,)))
+    assert set((await table(client, "/v1/alerts", responses.AlertTable)).alerts) == {of_rule, *detail.alerts}
+    response = await client.get("/v1/explain/%2e%2e%2f")
+    assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
     for path in ("/v1/instruments", "/v1/explain/ngi", "/v1/whatif"):
         assert (await client.get(path)).status_code == 404
 
