@@ -8,12 +8,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import IO
+from importlib import import_module
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
 
-from dfmon.cli import live
 from dfmon.config import Config, flow_params
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.snapshot import MetricRow
@@ -25,9 +25,11 @@ from dfmon.sim.market.dealer_feedback import check_gain
 from dfmon.sim.market.script import Script
 from dfmon.sim.market.scripts import find_script
 from dfmon.sim.paced_clock import PacedClock
-from dfmon.sim.server import SCRIPT_STEP_NS, SimAddresses
 from dfmon.venues.registry import VENUES
 from dfmon.venues.spec import OptionsSettings, VenueSettings, VenueSpec
+
+if TYPE_CHECKING:
+    from dfmon.sim.server import SimAddresses
 
 LOOKBACK_H = 0.25  # the rest comes from its archive, in sight of the user
 ARCHIVE_CALLS_PER_S = 60.0  # calls a second to its archive: the simulated exchange is ours
@@ -48,13 +50,19 @@ def run(args: argparse.Namespace, config: Config) -> int:
         check_gain(args.feedback)
     except ValueError as exc:
         raise UsageError(f"demo: {sanitize(str(exc))}") from None
-    with child_exchange(args.seed, currencies, feedback=args.feedback) as addresses, ExitStack() as stack:
+    exchange = child_exchange(args.seed, currencies, feedback=args.feedback, meanwhile=_importer(args))
+    with exchange as addresses, ExitStack() as stack:
+        from dfmon.cli import live
+
         past = None if getattr(args, "publish", None) else stack.enter_context(_child_past(args.seed, config))
         return live.run(args, with_sim_addresses(config, addresses), "sim", load_past=past)
 
 
 def _run_script(args: argparse.Namespace, config: Config, script: Script) -> int:
     """Runs the monitor on the clock of the script's market."""
+    from dfmon.cli import live
+    from dfmon.sim.server import SCRIPT_STEP_NS
+
     if hasattr(args, "currency") and config.market.currencies != (script.currency,):
         found = ",".join(config.market.currencies)
         raise UsageError(f"demo: --currency: found {found}, allowed with --script {script.name}: {script.currency}")
@@ -64,6 +72,17 @@ def _run_script(args: argparse.Namespace, config: Config, script: Script) -> int
     with child_exchange(args.seed, market.currencies, script.name, paced_clock.announce) as addresses:
         sim_config = with_sim_addresses(replace(config, market=market), addresses, SCRIPT_ARCHIVE_CALLS_PER_S)
         return live.run(args, sim_config, "sim", SessionClock(paced_clock.now_ns, script.speed))
+
+
+def _importer(args: argparse.Namespace) -> Callable[[], object]:
+    """Imports the monitor, which is done while the exchange starts."""
+
+    def import_monitor() -> None:
+        import_module("dfmon.cli.live")
+        if not getattr(args, "publish", None):
+            import_module("dfmon.tui.app")
+
+    return import_monitor
 
 
 def _find_script(name: str) -> Script | None:
@@ -80,10 +99,12 @@ def child_exchange(
     script: str = "",
     on_step: Callable[[int], None] | None = None,
     feedback: float = 0.0,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Iterator[SimAddresses]:
     """A simulated exchange in a child process, for as long as the block runs. It cannot outlive this process.
 
-    `on_step` is called with the market time of every step of a script, in a thread of its own.
+    `on_step` is called with the market time of every step of a script, in a thread of its own; `meanwhile` once, while
+    the exchange starts.
     """
     command = [sys.executable, "-m", "dfmon", "sim", "--child", "--seed", str(seed), "--currency", ",".join(currencies)]
     command += ["--script", script] if script else []
@@ -93,6 +114,10 @@ def child_exchange(
         assert child.stdout is not None
         assert child.stderr is not None
         try:
+            if meanwhile is not None:
+                meanwhile()
+            from dfmon.sim.server import SimAddresses
+
             line = child.stdout.readline()
             if not line:
                 raise DfmonError(f"the simulated exchange did not start: {_last_stderr_line(child.stderr.read())}")

@@ -88,6 +88,16 @@ def _dispatch(args: argparse.Namespace) -> int:
 
         return config_file.run(args)
 
+    if not _draws_screen(args):
+        return _run_configured(args)
+    from dfmon.tui.first_frame import first_frame
+
+    with first_frame(f"dfmon {args.command or ''}".rstrip()):
+        return _run_configured(args)
+
+
+def _run_configured(args: argparse.Namespace) -> int:
+    """Loads the configuration and runs the command. Imports the engine: a screen has its first frame by then."""
     from dfmon import config
     from dfmon.cli import dispatch as commands
     from dfmon.config.variables import expand_home, named_dotenv

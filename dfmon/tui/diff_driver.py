@@ -16,6 +16,7 @@ from typing import Any, Final
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
 
+from dfmon.tui.first_frame import take_over
 from dfmon.tui.terminal import open_output
 
 Cell = tuple[str, str]  # the character, and the codes of its style
@@ -28,6 +29,7 @@ _TOKEN = re.compile(
     r"|(?P<text>[^\x00-\x1f\x7f]+)"
     r"|(?P<other>\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|[\s\S])"
 )
+_ENTER_ALT_SCREEN: Final = "\x1b[?1049h"
 _EXIT_ALT_SCREEN: Final = "\x1b[?1049l"  # the alternate screen
 _MOUSE_ON: Final = "\x1b[?1000h\x1b[?1006h"
 _MOUSE_OFF: Final = "\x1b[?1006l\x1b[?1000l"
@@ -266,6 +268,10 @@ class DiffingDriver(LinuxDriver):
         """Writes what differs. The screen is left blank: tmux hands rows of one that has grown on to the shell."""
         if not hasattr(self, "diff"):  # the first write comes from the base class's start
             self.diff = TerminalDiff()
+        if _ENTER_ALT_SCREEN in data and take_over():
+            data = data.replace(
+                _ENTER_ALT_SCREEN, ""
+            )  # it is on, with the first frame, which stays until the first paint
         data = data.replace(_EXIT_ALT_SCREEN, f"\x1b[m\x1b[2J{_EXIT_ALT_SCREEN}")
         if text := self.diff(data):
             super().write(text)
