@@ -87,6 +87,14 @@ def test_our_clock_set_back_takes_the_warning_with_it_at_the_first_data() -> Non
     assert (clock.offset_ns, clock.status_text()) == (0, "")
 
 
+@pytest.mark.parametrize(("latency_ms", "is_kept"), [(-249, True), (-251, False)])
+def test_a_reading_allows_a_latency_down_to_half_its_round_trip(latency_ms: int, is_kept: bool) -> None:
+    clock = VenueClock()
+    add_round_trip(clock, 30.0, 230.0, 230.0)  # 30 - 230, less 50 of slack
+    clock.add_latency(latency_ms * MILLISECOND, NOW)
+    assert bool(clock._readings) is is_kept
+
+
 def test_our_clock_set_forward_is_seen_at_the_next_timer() -> None:
     clock = VenueClock()
     add_round_trip(clock, 0.0, 5.0, 5.0)
