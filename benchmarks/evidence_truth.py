@@ -30,6 +30,7 @@ from dfmon.sim.feedback.cascades import CascadeSpec
 DAYS: Final = 150
 FEEDBACK_SEEDS: Final = range(24)
 NULL_SEEDS: Final = range(1_000, 1_200)
+COVERAGE_SEEDS: Final = range(3_000, 3_200)
 BOOK_SEEDS: Final = range(2_000, 2_010)
 SIDE_BY_SIDE: Final = 10
 MAX_REJECTIONS: Final = 16
@@ -66,13 +67,17 @@ def estimates(paths: Iterator[MinutePath], *, controlled: bool) -> Callable[[], 
 
 
 def feedback() -> bool:
-    """Coefficient, coverage and power where dealers act, with a book and with drawn psi."""
-    print(f"\nFeedback on, true positions, {DAYS} days, {len(FEEDBACK_SEEDS)} seeds\n")
+    """Coefficient, coverage and power where dealers act, with a book and with drawn psi.
+
+    Of 24 intervals of 95 % that are what they say fewer than 22 hold -1 once in nine times: the third row has 200.
+    """
+    print(f"\nFeedback on, true positions, {DAYS} days\n")
     print("| market | mean c | 2 se of the mean | intervals that hold -1 | found | mean MDE | 2.8 / (sd psi sqrt n) |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     markets: dict[str, Iterator[MinutePath]] = {
         "book": (simulate_book(BookSpec(), seed, DAYS) for seed in FEEDBACK_SEEDS),
         "drawn psi": psi_paths(PsiSpec(), FEEDBACK_SEEDS),
+        "drawn psi, other seeds": psi_paths(PsiSpec(), COVERAGE_SEEDS),
     }
     is_met = True
     for name, paths in markets.items():
