@@ -236,11 +236,12 @@ def test_a_damaged_line_of_json_costs_that_line(tmp_path: Path) -> None:
     assert any("row 4: the line is no JSON" in line for line in report.explanation(file.findings))
 
 
-def test_polls_of_one_file_are_boards_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("gap_ms", "boards"), [(900_000, 2), (1_000, 2), (999, 1)])
+def test_polls_of_one_file_are_boards_of_their_own(tmp_path: Path, gap_ms: int, boards: int) -> None:
     path = tmp_path / "board.csv"
-    path.write_text(_text(_of("ticker", timestamp=NOW_MS + 900_000) + _of("ticker")))
+    path.write_text(_text(_of("ticker", timestamp=NOW_MS + gap_ms) + _of("ticker")))
     times = [board.ts_ns // 10**6 for board in BoardFile(path).boards()]
-    assert times == [NOW_MS, NOW_MS + 900_000]
+    assert times == [NOW_MS, NOW_MS + gap_ms][-boards:]
 
 
 @pytest.mark.parametrize("kind", ["polls", "runs", "parquet"])
