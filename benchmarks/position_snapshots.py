@@ -106,12 +106,20 @@ def _wrong_interest(world: MarketTape, rng: np.random.Generator) -> tuple[Column
     return world.trades, {**world.open_interest, "value": np.maximum(value + wrong, 0.0)}
 
 
+def _far_off(world: MarketTape, rng: np.random.Generator) -> tuple[Columns, Columns]:
+    """One value in a hundred is anything from zero to three times itself."""
+    value = world.open_interest["value"]
+    factor = np.where(rng.random(value.size) < 0.01, rng.uniform(0.0, 3.0, value.size), 1.0)
+    return world.trades, {**world.open_interest, "value": value * factor}
+
+
 DISTURBANCES: Final[Mapping[str, Disturbance]] = {
     "as it is": lambda world, rng: (world.trades, world.open_interest),
     "1 % of the prints lost": _without(0.01),
     "20 % lost": _without(0.20),
     "5 % repeated": _repeated,
     "5 % of open interest wrong": _wrong_interest,
+    "1 % of it up to threefold": _far_off,
 }
 
 

@@ -15,7 +15,7 @@ BAND_SCALES: Final[Mapping[str, float]] = {
 """Made by `benchmarks/calibrate_bands.py`; those of NGI, VSS, CHL and VOLG are in core/positions/calibration.py."""
 
 ODDS: Final[Mapping[str, tuple[float, float]]] = {
-    "sign": (1.0, 1.1),
-    "flip": (1.15, 1.8),
+    "sign": (1.25, 1.0),
+    "flip": (1.1, 1.65),
 }
 """Exponent and factor of the odds of a share of the members. Made by `benchmarks/verdict_calibration.py --fit`."""

@@ -23,6 +23,7 @@ from dfmon.model.units import DAY, MILLISECOND, SECOND
 
 WAIT_NS: Final = 120 * SECOND  # after the poll that should have brought open interest
 MAX_POLL_NS: Final = DAY
+MAX_DOUBT: Final = 16  # times the time since the value before: how long one in doubt waits for the next
 EARLY_NS: Final = 10 * MILLISECOND  # by which the clock of open interest may be behind that of the prints
 _ROUNDING: Final = 1e-9  # of the coins in question: less is no difference
 _NEVER: Final = np.iinfo(np.int64).max
@@ -83,7 +84,8 @@ def align(
     if last.doubtful_ns.any():
         observed = last.in_doubt.joined(observed)
     shown = _Values.shown(at_their_prints(_newest_per_time(observed, last), waiting), last)
-    after, found, gap_ns = _neighbours(waiting, shown, last)
+    before, after, gap_ns = _neighbours(waiting, shown, last)
+    found = after < shown.row.size
     at = np.minimum(after, max(shown.row.size - 1, 0))
     shown_ns = np.where(found, shown.ts_ns[at] if found.any() else 0, _NEVER)
     deadline = waiting.ts_ns + gap_ns + WAIT_NS
@@ -91,14 +93,16 @@ def align(
     paired = found & (shown_ns <= deadline) & ~late
     unpaired = ~paired & ~late & (deadline < now_ns)
     shown.add_coins(after[paired], waiting.size[paired], after[unpaired & found], waiting.size[unpaired & found])
-    values, place, doubtful = shown.without_outliers(now_ns)
+    values, place, doubtful, settled_ns = shown.without_outliers(now_ns)
     value_of = np.where(paired, place[at] if found.any() else -1, -1)
     counts_ns = np.where(value_of >= 0, values.counts_ns[value_of] if values.row.size else 0, _NEVER)
     release = np.where(late, now_ns, np.where(paired, counts_ns, deadline + _DELAY))
+    if settled_ns is not shown.ts_ns:  # some were in doubt
+        release = np.where(unpaired & (before >= 0), np.maximum(release, settled_ns[before]), release)
     ready = release <= now_ns
     rest = PrintColumns.empty() if ready.all() else waiting.take(~ready)
     events = _assemble(waiting, release, ready, value_of, values)
-    flushed = unpaired & ~(found & (place[at] >= 0)) if found.any() else unpaired
+    flushed = unpaired & ready & ~(found & (place[at] >= 0)) if found.any() else unpaired & ready
     next_last = _advance(last, values, doubtful, waiting, flushed)
     return events, rest, next_last, shown.row.size - values.row.size - doubtful.row.size
 
@@ -205,17 +209,17 @@ class _Values:
         if unpaired.size:
             self.flushed += np.bincount(unpaired, _on_grid(size_unpaired), self.row.size)
 
-    def without_outliers(self, now_ns: int) -> tuple[_Values, NDArray[np.intp], InterestColumns]:
-        """The values that count, where each value went (-1: it is in doubt), and those in doubt.
+    def without_outliers(self, now_ns: int) -> tuple[_Values, NDArray[np.intp], InterestColumns, I64]:
+        """The values that count, the place of each there (-1: in doubt), those in doubt, and the times of the verdicts.
 
         Prints before a wrong value go to the next one.
         """
         before = np.where(self.gap_ns > 0, self.before, np.nan)
-        limit_ns = self.ts_ns + self.gap_ns + WAIT_NS
+        limit_ns = self.ts_ns + np.minimum(MAX_DOUBT * self.gap_ns, MAX_POLL_NS) + WAIT_NS
         explained = self.printed + self.flushed
         found = verdicts(self.row, self.ts_ns, before, self.value, explained, limit_ns, now_ns)
         if found is None:
-            return self, np.arange(self.row.size), InterestColumns.empty()
+            return self, np.arange(self.row.size), InterestColumns.empty(), self.ts_ns
         counting = np.flatnonzero(~found.wrong & ~found.in_doubt)
         place = np.full(self.row.size, -1)
         place[counting] = np.arange(counting.size)
@@ -228,34 +232,34 @@ class _Values:
         values = replace(self, before=before, printed=printed, flushed=flushed, counts_ns=found.counts_ns).take(
             counting
         )
-        return values, place, InterestColumns(self.row, self.ts_ns, self.value).take(found.in_doubt)
+        doubtful = InterestColumns(self.row, self.ts_ns, self.value).take(found.in_doubt)
+        return values, place, doubtful, found.counts_ns
 
 
-def _neighbours(prints: PrintColumns, values: _Values, last: LastInterest) -> tuple[I64, NDArray[np.bool_], I64]:
+def _neighbours(prints: PrintColumns, values: _Values, last: LastInterest) -> tuple[I64, I64, I64]:
     """Values around each print of its row.
 
-    Index of the first one at its time or later and whether there is one; time between the last two before it.
+    Index of the last one before it (-1: none), and of the first one at its time or later (the number of values: none);
+    time between the last two before it.
     """
     gap = last.gap_ns[prints.row]
     count, size = prints.row.size, values.row.size
     if not count or not size:
-        return np.full(count, size), np.zeros(count, np.bool_), gap
+        return np.full(count, -1), np.full(count, size), gap
     if (values.row[1:] != values.row[:-1]).all():
-        before = np.minimum(np.searchsorted(values.row, prints.row), size - 1)
-        has_value = values.row[before] == prints.row
-        found = has_value & (values.ts_ns[before] >= prints.ts_ns)
-        after = np.where(found, before, size)
-        has_value &= ~found
+        at = np.minimum(np.searchsorted(values.row, prints.row), size - 1)
+        has_value = values.row[at] == prints.row
+        is_after = values.ts_ns[at] >= prints.ts_ns
+        before, after = np.where(has_value & ~is_after, at, -1), np.where(has_value & is_after, at, size)
     else:
         after = _next_value(prints, values)
-        found = after < size
         first_of_row = np.searchsorted(values.row, prints.row, side="left")
         end_of_row = np.searchsorted(values.row, prints.row, side="right")
-        before = np.where(found, after, end_of_row) - 1
-        has_value = before >= first_of_row
-    if has_value.any():
-        gap = np.where(has_value, values.gap_ns[np.maximum(before, 0)], gap)
-    return after, found, gap
+        before = np.where(after < size, after, end_of_row) - 1
+        before[before < first_of_row] = -1
+    if (before >= 0).any():
+        gap = np.where(before >= 0, values.gap_ns[before], gap)
+    return before, after, gap
 
 
 def _next_value(prints: PrintColumns, values: _Values) -> I64:

@@ -69,7 +69,7 @@ def test_a_second_value_confirms_the_first() -> None:
 def test_a_value_counts_when_no_other_comes() -> None:
     prints, values = _buys((1, 100)), _values((0.9, 0), (1, 100), (1.1, 40))
     waiting, counted = (
-        run(listing(1, seen=1), prints, values, [START + int(hours * HOUR)], EXACT).interest[0] for hours in (1.2, 1.24)
+        run(listing(1, seen=1), prints, values, [START + int(hours * HOUR)], EXACT).interest[0] for hours in (2.7, 2.74)
     )
     assert (waiting, counted) == (100.0, 40.0)
 
