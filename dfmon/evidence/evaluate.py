@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
+from dfmon.evidence.band_forecasts import band_forecasts
 from dfmon.evidence.board_findings import board_findings, flip_forecasts
 from dfmon.evidence.board_panel import BoardPanel, read_panels
 from dfmon.evidence.findings import Finding, Forecasts, Placebo, Report, ordered
-from dfmon.evidence.history_series import is_history, long_series, read_history
+from dfmon.evidence.history_series import is_history, long_series
 from dfmon.evidence.hypotheses import registry_digest
 from dfmon.evidence.ledger import Ledger
 from dfmon.evidence.minute_findings import minute_findings, placebos
@@ -24,6 +25,7 @@ from dfmon.evidence.recording_series import read_recording
 from dfmon.evidence.regression import INSUFFICIENT, MIN_WEEKS
 from dfmon.model.errors import UsageError
 from dfmon.model.units import iso, sanitize
+from dfmon.store.history import HistoryReader
 from dfmon.store.history_interface import HistorySource
 from dfmon.store.replayer import is_recording
 
@@ -79,12 +81,20 @@ def _evaluate(source: str, progress: Progress, open_history: Callable[[], Histor
     path = Path(source)
     if source == CONFIGURED and open_history is not None and not path.exists():
         with open_history() as reader:
-            return _minutes(*long_series(reader, "the configured history"), progress)
+            return _history(reader, "the configured history", progress)
     if is_recording(path):
         return _minutes(*read_recording(path, progress), progress)
     if is_history(path):
-        return _minutes(*read_history(path), progress)
+        with HistoryReader(path) as reader:
+            return _history(reader, str(path), progress)
     return _boards(path, progress)
+
+
+def _history(reader: HistorySource, shown: str, progress: Progress) -> _Parts:
+    """The minutes of a history, and the bands that it scored while it ran."""
+    found, skipped = long_series(reader, shown)
+    parts = _minutes(found, skipped, progress)
+    return parts._replace(forecasts=[f for name in found for f in band_forecasts(reader, name)])
 
 
 def _simulated(source: str, progress: Progress) -> _Parts:

@@ -13,7 +13,6 @@ from dfmon.evidence.minute_series import MinuteSeries
 from dfmon.evidence.regression import I64
 from dfmon.model.errors import UsageError
 from dfmon.model.units import MINUTE, sanitize
-from dfmon.store.history import HistoryReader
 
 _SQLITE: Final = b"SQLite format 3\0"
 _MIN_MINUTES: Final = 2 * 1_440
@@ -34,12 +33,6 @@ def is_history(path: Path) -> bool:
             return file.read(len(_SQLITE)) == _SQLITE
     except OSError:
         return False
-
-
-def read_history(path: Path) -> tuple[dict[str, MinuteSeries], list[str]]:
-    """The series of each underlying, and sentences on those that are too short."""
-    with HistoryReader(path) as reader:
-        return long_series(reader, str(path))
 
 
 def long_series(history: ColumnSource, shown: str) -> tuple[dict[str, MinuteSeries], list[str]]:
