@@ -12,9 +12,10 @@ from dfmon.core.pricing.black import F64
 from dfmon.evidence.minute_series import MinuteSeries
 from dfmon.evidence.regression import I64
 from dfmon.model.errors import UsageError
-from dfmon.model.units import MINUTE, sanitize
+from dfmon.model.units import DAY, MINUTE, iso, sanitize
 
 _SQLITE: Final = b"SQLite format 3\0"
+_MAX_DAYS: Final = 1_100
 _MIN_MINUTES: Final = 2 * 1_440
 
 
@@ -80,8 +81,15 @@ def minutes(ts_ns: I64, spot: F64, psi: F64) -> MinuteSeries:
 def last_of_minutes(ts_ns: I64, rows: F64) -> tuple[I64, F64]:
     """The end of each minute from the first row to the last, and the last row in it; NaN where there is none.
 
-    Shapes: (n,) ascending, (n, columns) -> (minutes,), (minutes, columns).
+    Shapes: (n,) ascending, (n, columns) -> (minutes,), (minutes, columns). Raises UsageError for rows that are years
+    apart, such as those of a clock that was not set.
     """
+    days = int(ts_ns[-1] - ts_ns[0]) // DAY
+    if days > _MAX_DAYS:
+        raise UsageError(
+            f"the rows are of {iso(int(ts_ns[0]))[:10]} to {iso(int(ts_ns[-1]))[:10]}, {days:,} days: at most "
+            f"{_MAX_DAYS:,} are evaluated"
+        )
     minute = np.asarray(ts_ns // MINUTE)
     last = np.append(np.flatnonzero(np.diff(minute)), minute.size - 1)
     size = int(minute[-1] - minute[0]) + 1

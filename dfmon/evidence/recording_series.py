@@ -77,7 +77,7 @@ def recorded_row(snapshot: FlowSnapshot) -> RecordedRow:
     """The numbers of a snapshot; a stale one has none but its time."""
     if snapshot.state == "stale":
         return RecordedRow(snapshot.ts_ns, *(math.nan,) * 7)
-    depth = _known(snapshot.liquidity.depth_1pct_usd)
+    depth = _known(snapshot.liquidity.depth_1pct_usd or None)
     gross = next((row.ngi for row in snapshot.models if row.model == "short-all"), None)
     minute = snapshot.micro.window(1)
     taker = forced = math.nan

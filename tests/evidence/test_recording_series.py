@@ -11,6 +11,7 @@ import pytest
 from dfmon.cli.main import run
 from dfmon.engine.journal import Record, RecordKind
 from dfmon.evidence.recording_series import RecordedRow, recorded_row, series_of_rows
+from dfmon.model.errors import UsageError
 from dfmon.model.units import MINUTE, SECOND
 from dfmon.store.blocks import Damage
 from dfmon.store.integrity import IntegrityCheck, Irregularity
@@ -41,6 +42,18 @@ def test_the_last_tick_of_a_minute_counts() -> None:
     assert series.imbalance[0] == pytest.approx(2e-4)  # 2 M USD in a depth of 100 M a per cent
     assert series.forced[0] == pytest.approx(-1e-4)
     assert series.missing == ("psi_stale",)
+
+
+def test_rows_of_a_clock_that_was_not_set_are_one_sentence() -> None:
+    early = tick(0)._replace(ts_ns=1_000_000_000)
+    with pytest.raises(UsageError, match="the rows are of 1970-01-01 to 2026-01-22"):
+        series_of_rows([tick(0), early], [])
+
+
+def test_a_market_without_depth_has_no_flows() -> None:
+    shown = factory.snapshot()
+    thin = msgspec.structs.replace(shown, liquidity=msgspec.structs.replace(shown.liquidity, depth_1pct_usd=0.0))
+    assert np.isnan(recorded_row(thin).gross)
 
 
 def test_minutes_that_a_hole_touches_are_left_out() -> None:
