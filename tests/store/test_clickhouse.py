@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from dfmon.config import Config, load
+from dfmon.evidence.band_forecasts import band_forecasts
+from dfmon.evidence.history_series import series_of
 from dfmon.model.errors import UsageError
 from dfmon.model.units import HOUR, MINUTE, NAN
 from dfmon.store.clickhouse import schema
@@ -19,7 +21,7 @@ from dfmon.store.clickhouse.writer import ClickHouseHistory
 from dfmon.store.history import HistoryReader
 from dfmon.store.history_file import ADDED_COLUMNS, FIRST_COLUMNS
 from dfmon.store.history_records import RecordCollector
-from dfmon.store.history_tables import RECORD_TABLES, SPAN_NS
+from dfmon.store.history_tables import RECORD_TABLES, SCORES, SPAN_NS
 from tests.store.clickhouse_engines import PASSWORD, ClickHouseServer, in_process_client, variant
 from tests.store.test_history import START, equal_rows, open_history, row
 from tests.store.test_history_records import ALERT, CHANGE, FIRST, SECOND_CHANGE, state, tick
@@ -47,7 +49,8 @@ def open_writer(client: ClickHouseClient, folder: Path, max_bytes: int = 1 << 24
 def test_rows_roll_ups_and_records_are_those_of_the_embedded_store(client: ClickHouseClient, tmp_path: Path) -> None:
     rows = [row(n, 20, ngi=NAN if n % 7 == 0 else float(n)) for n in range(400)]  # two hours and 13 minutes
     changed = state(FIRST, SECOND_CHANGE, alerts=(ALERT,), changes=(CHANGE,))
-    records = list(RecordCollector().collect(changed, tick()))
+    score = ("BTC", START, "flow", 0.9, None, None, None, 0.05, None, 3, 0.875, 40, None, 2, None, None, 0)
+    records = [*RecordCollector().collect(changed, tick()), (SCORES.name, score)]
     clickhouse, path = open_writer(client, tmp_path), tmp_path / "h.db"
     with open_history(path) as embedded:
         for history in (embedded, clickhouse):
@@ -79,6 +82,8 @@ def test_rows_roll_ups_and_records_are_those_of_the_embedded_store(client: Click
             assert list(ours.records(table, "BTC", START + HOUR)) == list(theirs.records(table, "BTC", START + HOUR))
             assert ours.time_range(table, "BTC") == theirs.time_range(table, "BTC")
             assert ours.time_range(table, "SOL") is None
+        assert list(band_forecasts(ours, "BTC")) == list(band_forecasts(theirs, "BTC")) != []
+        assert series_of(ours)[1] == series_of(theirs)[1] == ["BTC: 133 minutes with spot and psi, 2,880 are needed"]
 
 
 @pytest.mark.slow
