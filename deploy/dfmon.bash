@@ -5,13 +5,14 @@
 #    source ~/.local/share/bash_completion/dfmon
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dfmon_subparsers=(demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
+_shtab_dfmon_subparsers=(demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
 
 _shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --script --feedback --seed)
 _shtab_dfmon_replay_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --speed --paused --from --info --until --across-gaps)
 _shtab_dfmon_attach_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_record_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --minutes)
 _shtab_dfmon_snapshot_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --at --timeout --json --explain-format --detail)
+_shtab_dfmon_open_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_positions_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --at --timeout --by --csv --json)
 _shtab_dfmon_explain_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --at --json --timeout)
 _shtab_dfmon_evidence_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --json --html --ledger)
@@ -56,6 +57,12 @@ _shtab_dfmon_snapshot___env_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_snapshot___book_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_snapshot___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_snapshot___log_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_open_pos_1_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_open___config_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_open___env_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_open___book_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_open___record_COMPGEN=_shtab_compgen_dirs
+_shtab_dfmon_open___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_positions_pos_0_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_positions___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_positions___env_file_COMPGEN=_shtab_compgen_files
@@ -147,6 +154,7 @@ _shtab_dfmon_replay___publish_choices=(changes all)
 _shtab_dfmon_attach___publish_choices=(changes all)
 _shtab_dfmon_record___publish_choices=(changes all)
 _shtab_dfmon_snapshot___publish_choices=(changes all)
+_shtab_dfmon_open___publish_choices=(changes all)
 _shtab_dfmon_positions___publish_choices=(changes all)
 _shtab_dfmon_positions___by_choices=(option expiry)
 _shtab_dfmon_explain___publish_choices=(changes all)
@@ -166,7 +174,7 @@ _shtab_dfmon_alerts___publish_choices=(changes all)
 _shtab_dfmon_doctor___publish_choices=(changes all)
 _shtab_dfmon_config_pos_0_choices=(path init check show)
 _shtab_dfmon_config___publish_choices=(changes all)
-_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
+_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
 _shtab_dfmon___publish_choices=(changes all)
 
 _shtab_dfmon_demo__h_nargs=0
@@ -207,6 +215,12 @@ _shtab_dfmon_snapshot___publish_nargs='?'
 _shtab_dfmon_snapshot___json_nargs=0
 _shtab_dfmon_snapshot___explain_format_nargs=0
 _shtab_dfmon_snapshot___detail_nargs=0
+_shtab_dfmon_open__h_nargs=0
+_shtab_dfmon_open___help_nargs=0
+_shtab_dfmon_open___plain_nargs=0
+_shtab_dfmon_open___no_mouse_nargs=0
+_shtab_dfmon_open___low_bandwidth_nargs=0
+_shtab_dfmon_open___publish_nargs='?'
 _shtab_dfmon_positions__h_nargs=0
 _shtab_dfmon_positions___help_nargs=0
 _shtab_dfmon_positions___plain_nargs=0

@@ -50,7 +50,7 @@ function _shtab_dfmon_using
   test "$_shtab_dfmon_cmdpath" = "$argv"
 end
 
-set -g _shtab_dfmon_commands demo replay attach record snapshot positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim
+set -g _shtab_dfmon_commands demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim
 set -g _shtab_dfmon_opts_with_value --at --board --book --by --certificate --chain --config --currency --env-file --every --feedback --from --head --html --icons --ledger --log-file --metrics --minutes --numeraire --other --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
@@ -202,10 +202,33 @@ complete -c dfmon -n '_shtab_dfmon_using snapshot' -l record -xka "(__fish_compl
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l at -x -d 'of a file the newest board or tick at or before TIME, written like --from of replay (default: its end)'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l timeout -x -d 'seconds to wait for live data (default 30)'
-complete -c dfmon -n '_shtab_dfmon_using snapshot' -l json -d 'one JSON object'
+complete -c dfmon -n '_shtab_dfmon_using snapshot' -l json -d 'one JSON object; of a locator its table, else as CSV'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l explain-format -d 'instead: how a board file is read, its columns, what was inferred, and the rows left out by line'
 complete -c dfmon -n '_shtab_dfmon_using snapshot' -l detail -d 'with --json: add heat-map, profile, tape and alerts'
 complete -c dfmon -n '_shtab_dfmon_using snapshot; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'a recording, a capture, a board file, or the URL of a running dfmon; without it the live market'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a open -d 'the screen that a locator names'
+complete -c dfmon -n '_shtab_dfmon_using open' -s h -l help -d 'show this help message and exit'
+complete -c dfmon -n '_shtab_dfmon_using open' -l currency -x -d 'underlyings; the first one is shown first'
+complete -c dfmon -n '_shtab_dfmon_using open' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'
+complete -c dfmon -n '_shtab_dfmon_using open' -l numeraire -x -d 'dealers hedge in dollars, or in coins (premium-adjusted)'
+complete -c dfmon -n '_shtab_dfmon_using open' -l stickiness -x -d 'what stays fixed in volatility when spot moves'
+complete -c dfmon -n '_shtab_dfmon_using open' -l tick -x -d 'seconds between snapshots (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using open' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
+complete -c dfmon -n '_shtab_dfmon_using open' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'file of DFMON_ variables (default .env where dfmon starts)'
+complete -c dfmon -n '_shtab_dfmon_using open' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using open' -l palette -x -d 'dark, light, colour-blind, green-red or mono'
+complete -c dfmon -n '_shtab_dfmon_using open' -l icons -x -d 'unicode, ascii or braille'
+complete -c dfmon -n '_shtab_dfmon_using open' -l plain -d 'ASCII without colours, for screen readers and serial lines'
+complete -c dfmon -n '_shtab_dfmon_using open' -l no-mouse -d 'leave clicks and the wheel to the terminal'
+complete -c dfmon -n '_shtab_dfmon_using open' -l book -xka "(__fish_complete_path (commandline -ct))" -d 'your own positions beside the dealers'"'"' (key B); never published'
+complete -c dfmon -n '_shtab_dfmon_using open' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
+complete -c dfmon -n '_shtab_dfmon_using open' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
+complete -c dfmon -n '_shtab_dfmon_using open' -l every -x -d 'seconds between lines while nothing changes (default 10)'
+complete -c dfmon -n '_shtab_dfmon_using open' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
+complete -c dfmon -n '_shtab_dfmon_using open' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
+complete -c dfmon -n '_shtab_dfmon_using open' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
+complete -c dfmon -n '_shtab_dfmon_using open' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using open; and test $_shtab_dfmon_npos -eq 1' -ka "(__fish_complete_path (commandline -ct))" -d 'demo, a recording or board, or the URL of a running dfmon; without it the live market'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a positions -d 'dealer positions with their origins, as CSV'
 complete -c dfmon -n '_shtab_dfmon_using positions' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using positions' -l currency -x -d 'underlyings; the first one is shown first'

@@ -15,6 +15,7 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from dfmon.cli.argv_secrets import hide_secrets
+from dfmon.cli.locators import resolve_locator
 from dfmon.cli.parser import build_parser
 from dfmon.cli.process_limits import describe_exhaustion, prepare_open_files
 from dfmon.cli.standard_streams import discard_output
@@ -67,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _run_command(argv: Sequence[str]) -> int:
     try:
-        args = build_parser().parse_args(argv)
+        args = resolve_locator(build_parser().parse_args(argv), argv, build_parser().parse_args)
     except SystemExit as exc:  # argparse after --help and --version
         return exc.code if isinstance(exc.code, int) else EXIT_USAGE
     hide_secrets(argv)

@@ -55,6 +55,13 @@ def build_parser() -> Parser:
     snapshot = commands.add_parser("snapshot", parents=[common], help="one snapshot, as text or JSON")
     _add_snapshot_options(snapshot)
 
+    opened = commands.add_parser("open", parents=[common], help="the screen that a locator names")
+    opened.add_argument("locator", metavar="LOCATOR", help="a locator as `y` copies it: dfmon://BTC/heatmap?layer=vss")
+    opened.add_argument(
+        "source", nargs="?", metavar="SOURCE",
+        help="demo, a recording or board, or the URL of a running dfmon; without it the live market",
+    )  # fmt: skip
+
     positions = commands.add_parser("positions", parents=[common], help="dealer positions with their origins, as CSV")
     _add_positions_options(positions)
 
@@ -173,7 +180,10 @@ def _add_replay_options(replay: argparse.ArgumentParser) -> None:
 
 def _add_snapshot_options(snapshot: argparse.ArgumentParser) -> None:
     _add_source(snapshot)
-    snapshot.add_argument("--json", action="store_true", help="one JSON object")
+    snapshot.add_argument(
+        "of", nargs="?", metavar="OF", help="where SOURCE is a locator, dfmon://COIN/SCREEN: the source that it is of"
+    )
+    snapshot.add_argument("--json", action="store_true", help="one JSON object; of a locator its table, else as CSV")
     snapshot.add_argument(
         "--explain-format",
         action="store_true",

@@ -19,11 +19,13 @@ from dfmon.cli.remote_snapshot import remote_snapshot
 from dfmon.config import Config, flow_params
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import EXIT_OK, EXIT_STALE, NoSnapshotError, SourceError, UsageError
+from dfmon.model.locator import Locator
 from dfmon.model.snapshot import FlowSnapshot, State, to_json
 from dfmon.model.units import iso, sanitize
 from dfmon.replay import BoardSource, explain_board_format, open_source, play_to_end
 from dfmon.replay.time_spec import is_relative, parse_option_time
 from dfmon.sinks.plain_text import format_snapshot
+from dfmon.sinks.view_text import as_csv, view_of
 
 MARKETS_OPTIONAL_AFTER = 0.5  # share of the timeout after which a snapshot without the hedging venues suffices
 
@@ -33,12 +35,20 @@ def run(args: argparse.Namespace, config: Config) -> int:
     if args.explain_format:
         return _print_format(args.source)
     snapshot, mode = load_snapshot(args, config)
-    if args.json:
+    if (locator := getattr(args, "locator", None)) is not None:
+        _print_table(snapshot, mode, locator, json=args.json)
+    elif args.json:
         sys.stdout.buffer.write(to_json(snapshot, mode, detail=args.detail) + b"\n")
     else:
         sys.stdout.write(format_snapshot(snapshot, mode))
     sys.stdout.flush()
     return EXIT_STALE if snapshot.state == "stale" else EXIT_OK
+
+
+def _print_table(snapshot: FlowSnapshot, mode: State, locator: Locator, *, json: bool) -> None:
+    """Prints the table of a locator, as CSV unless it is to be JSON."""
+    view = view_of(snapshot, mode, locator)
+    sys.stdout.buffer.write(msgspec.json.encode(view) + b"\n" if json else as_csv(view).encode())
 
 
 def _print_format(source: str | None) -> int:

@@ -1,21 +1,25 @@
-"""Coins traded in 24 h by strike and expiry, of a snapshot that was made in this process."""
+"""Layers of the heat-map beside its own: coins traded in 24 h, and the change of NGI by the prints of the tape."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 
 import numpy as np
 from msgspec import UNSET
 
 from dfmon.core.columns import group_sums
 from dfmon.core.snapshot.build import BookResult
-from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.snapshot import Detail, FlowSnapshot
 
 Cells = tuple[tuple[float | None, ...], ...]
 
 
 def volume_cells(snapshot: FlowSnapshot) -> Cells | None:
-    """Rows of strikes, columns of expiries, as in the heat-map; None of a cell without an option that has a volume."""
+    """Coins of 24 h, as the heat-map by strike and expiry; None of a cell without an option that has a volume.
+
+    None for a snapshot of another process.
+    """
     result = None if snapshot.views is UNSET else snapshot.views.result
     if not isinstance(result, BookResult) or not result.tick.cols.size:
         return None
@@ -26,3 +30,13 @@ def volume_cells(snapshot: FlowSnapshot) -> Cells | None:
     counts = np.bincount(cols.cell, known, shape[0] * shape[1]).reshape(shape)
     table = np.where(counts > 0.0, sums, np.nan).T.tolist()
     return tuple(tuple(None if math.isnan(v) else v for v in row) for row in table)
+
+
+def flow_cells(detail: Detail) -> Cells:
+    """Change of the dealers' NGI by the prints of the tape, if their takers were customers, as the heat-map. USD."""
+    sums: dict[tuple[float, str], float] = defaultdict(float)
+    for row in detail.tape:
+        if row.gamma is not None:
+            sums[row.strike, row.expiry] += row.gamma
+    heat = detail.heatmap
+    return tuple(tuple(sums.get((strike, expiry)) for expiry in heat.expiries) for strike in heat.strikes)

@@ -178,6 +178,7 @@ def screen_settings(
         plain=options.get("plain", False),
         low_bandwidth=options.get("low_bandwidth", False),
         clock_speed=clock_speed,
+        locator=str(options.get("locator") or ""),
         keys=key_changes(config, str(source.file) if source is not None else "configuration"),
         forced_icons="icons" in options,
         alert_deliveries={rule.name: rule.to for rule in alert_rules(config.alert)},

@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from textual.app import App, SystemCommand
@@ -19,20 +18,21 @@ from textual.screen import Screen
 
 from dfmon.engine.hub import Request, SnapshotHub
 from dfmon.model.errors import UsageError
+from dfmon.model.locator import Locator, parse_locator
 from dfmon.model.snapshot import FlowSnapshot, MetricRow
-from dfmon.model.units import DAY, utc
+from dfmon.model.units import DAY
 from dfmon.tui import prompt
 from dfmon.tui.actions import Action, is_available
+from dfmon.tui.app_actions import APP_ACTIONS
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
 from dfmon.tui.commands import CommandResult
 from dfmon.tui.computation import Computed, SheetWorker
 from dfmon.tui.cursor import DIGITS, add_digit, takes_counts
 from dfmon.tui.diff_driver import DiffingDriver
 from dfmon.tui.heatmap_slices import HeatmapSlices
-from dfmon.tui.job_control import stop_wrappers
+from dfmon.tui.locator_opening import show_locator
 from dfmon.tui.mouse import MousePlace, click, turn_wheel
 from dfmon.tui.palette import Appearance
-from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.render.frame import Frame, snapshot_at
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.rule_notices import RuleNotices
@@ -41,7 +41,7 @@ from dfmon.tui.settings import ScreenSettings
 from dfmon.tui.sheets import ACTIONS_BY_ID, front_sheet, keymap_of
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
 from dfmon.tui.terminal import shows_true_colour, shows_unicode
-from dfmon.tui.view import View, cycle
+from dfmon.tui.view import View
 from dfmon.tui.view_actions import VIEW_ACTIONS
 
 _REQUEST_NOTICES: Final = {
@@ -97,6 +97,7 @@ class DfmonApp(App[None]):
         self._chart_history = ChartHistory(hub, settings.published_model)
         self._paused_snapshots: dict[str, FlowSnapshot] | None = None
         self._paused_version = 0
+        self._first_locator = parse_locator(settings.locator) if settings.locator else None
         self._started_ns = clock()
         self._chart_ns = 0
         self._draw_ms = 0.0
@@ -110,7 +111,7 @@ class DfmonApp(App[None]):
     def on_mount(self) -> None:
         self.set_interval(self.settings.frame_interval_s, self.draw)
         self.set_interval(2.0, self.exit_if_terminal_closed)
-        self.app_resume_signal.subscribe(self, lambda _: self.do_app_redraw())
+        self.app_resume_signal.subscribe(self, lambda _: self.redraw_terminal())
         self.graceful_exit.attach_loop(asyncio.get_running_loop())
         self.call_after_refresh(self._load_history)
 
@@ -167,11 +168,24 @@ class DfmonApp(App[None]):
         appearance = Appearance(self.view.palette, self.colour, self.view.icons == "ascii", self.true_colour)
         with self.batch_update():
             frame = self.frame()
+            if self._first_locator is not None and frame.snapshot is not None:
+                self._open_first(self._first_locator)
+                frame = self.frame()
             self._start_work(frame)
             if self.view.prompt:
                 frame = dataclasses.replace(frame, prompt_hint=prompt.prompt_hint(frame))
             self._main.draw(frame, appearance, skip=skip)
         self._draw_ms += 0.2 * ((self.clock() - draw_start_ns) / 1e6 / self.settings.clock_speed - self._draw_ms)
+
+    def _open_first(self, locator: Locator) -> None:
+        """Opens the locator of the command line, once its coin has a snapshot."""
+        if self.hub.latest(locator.coin) is None and locator.coin in self.settings.underlyings:
+            return
+        self._first_locator = None
+        try:
+            self._open(locator)
+        except UsageError as error:
+            self.view.show_notice(str(error), self.clock(), 12)
 
     def _start_work(self, frame: Frame) -> None:
         """Starts the first work of the open sheet whose result is missing, else of something else."""
@@ -235,8 +249,7 @@ class DfmonApp(App[None]):
         elif (submit := REQUEST_ACTIONS.get(name)) is not None:
             self.submit(submit(self.frame()))
         else:
-            app_action = getattr(self, "do_" + name.replace(".", "_"))
-            app_action()
+            APP_ACTIONS[name](self)
         self._chart_ns = 0
         self.draw()
 
@@ -287,15 +300,24 @@ class DfmonApp(App[None]):
             else:
                 prompt.keep_text(self.view)
                 prompt.close_prompt(self.view)
-                self._carry_out(result)
+                try:
+                    self._carry_out(result)
+                except UsageError as error:
+                    self.view.show_notice(str(error), self.clock(), 8)
         self.draw()
 
     def _carry_out(self, result: CommandResult) -> None:
-        """Runs the action or sends the request of a command."""
+        """Runs the action, sends the request or opens the locator of a command. Raises UsageError."""
         if isinstance(result, Action):
             self.action_do(result.id)
+        elif isinstance(result, Locator):
+            self._open(result)
         elif result is not None:
             self.submit(result)
+
+    def _open(self, locator: Locator) -> None:
+        for request in show_locator(locator, self.view, self.frame):
+            self.submit(request)
 
     def submit(self, market_request: Request) -> None:
         """Sends a request and shows a notice; its effect comes with a later snapshot."""
@@ -305,29 +327,13 @@ class DfmonApp(App[None]):
         elif text := _REQUEST_NOTICES.get(market_request.kind):
             self.view.show_notice(f"{text} {market_request.value}", self.clock())
 
-    def do_app_quit(self) -> None:
-        self.exit(return_code=0)
-
-    def do_app_interrupt(self) -> None:
-        self.exit(return_code=130)
-
-    def do_app_suspend(self) -> None:
-        """Stops the process and gives the terminal back to the shell, until it is continued."""
-        if stop_wrappers():
-            self.action_suspend_process()
-        else:
-            self.view.show_notice("no shell to suspend to", self.clock())
-
-    def do_app_palette(self) -> None:
-        self.action_command_palette()
-
-    def do_app_redraw(self) -> None:
+    def redraw_terminal(self) -> None:
         """Sends every cell again, after another program wrote to the terminal."""
         self._invalidate_terminal()
         self._main.refresh(layout=True)
         self.view.show_notice("redrawn", self.clock(), 1)
 
-    def do_app_pause(self) -> None:
+    def toggle_pause(self) -> None:
         """Freezes the panels; a replay itself is paused."""
         if self.hub.mode == "replay":
             self.send_request(Request("replay.pause"))
@@ -338,34 +344,9 @@ class DfmonApp(App[None]):
             self._paused_snapshots = {n: s for n in names if (s := self.hub.latest(n)) is not None}
             self._paused_version = self.hub.version
 
-    def do_app_currency(self) -> None:
-        names = tuple(dict.fromkeys((*self.settings.underlyings, *self.hub.underlyings())))
-        self.view.show_underlying(cycle(names, self.view.underlying))
-        if len(names) < 2:
-            self.view.show_notice(f"{self.view.underlying} is the only currency", self.clock())
-
-    def do_app_snapshot(self) -> None:
-        """Saves the screen as SVG and text in the current directory; the own book is not saved in passing."""
-        if self.view.sheet == "book":
-            self.view.show_notice("the own book is not saved", self.clock())
-            return
-        path = Path.cwd() / f"dfmon-{utc(self.clock()):%Y%m%dT%H%M%SZ}"
-        try:
-            path.with_suffix(".svg").write_text(self.export_screenshot(title="dfmon"), encoding="utf-8")
-            path.with_suffix(".txt").write_text(self.screen_text(), encoding="utf-8")
-        except OSError as error:
-            self.view.show_notice(f"not saved: {error.strerror or error}", self.clock(), 8)
-        else:
-            self.view.show_notice(f"saved {path}.svg and .txt", self.clock(), 8)
-
     def screen_text(self) -> str:
         """The screen as plain text."""
         return "\n".join(self._main.text_lines()) + "\n"
-
-    def do_cell_copy(self) -> None:
-        text = clipboard_text(self.frame())
-        self.copy_to_clipboard(text)
-        self.view.show_notice(f"copied: {text}", self.clock())
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The actions that are available now, for the command palette."""

@@ -13,11 +13,13 @@ from typing import Final
 from dfmon.engine.hub import Request
 from dfmon.engine.what_if_arguments import USAGE, split_arguments
 from dfmon.model.errors import UsageError
+from dfmon.model.locator import SCREENS, SHAPE, Locator, parse_locator
 from dfmon.model.units import sanitize
 from dfmon.store.positions_file import read_positions
 from dfmon.tui.actions import Action, is_available
 from dfmon.tui.cursor import place_cursor
 from dfmon.tui.filters import parse_filter
+from dfmon.tui.locators import show_screen
 from dfmon.tui.render.explanation import EXPLAINABLE
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.heatmap_grid import current_grid
@@ -30,7 +32,7 @@ from dfmon.tui.view import HEATMAP_LAYERS, SORT_KEYS, SPANS, View
 from dfmon.tui.view_actions import show_model
 from dfmon.tui.what_if_controls import set_arguments
 
-CommandResult = Request | Action | None
+CommandResult = Request | Action | Locator | None
 _SPAN_NAMES: Final = tuple(name for name, _ in SPANS)
 CommandHandler = Callable[[View, Frame, str], CommandResult]
 
@@ -96,6 +98,15 @@ def _set_cursor(view: View, frame: Frame, text: str) -> CommandResult:
         raise UsageError(f'invalid place "{sanitize(text, 20)}": a row, or a row and a column') from None
     place_cursor(row, column, view)
     return None
+
+
+def _show_screen(view: View, frame: Frame, text: str) -> CommandResult:
+    show_screen(resolve_choice(text, tuple(SCREENS), "screen"), view)
+    return None
+
+
+def _open_locator(view: View, frame: Frame, text: str) -> CommandResult:
+    return parse_locator(text)
 
 
 def _parse_number(text: str, kind: str, examples: str, minimum: float = 0.0) -> float:
@@ -243,6 +254,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("palette", " | ".join(PALETTES), _set_palette, choices=lambda frame: PALETTES),
     Command("icons", " | ".join(ICONS), _set_icons, choices=lambda frame: ICONS),
     Command("cell", "98000 28NOV26", _set_cell),
+    Command("show", " | ".join(SCREENS), _show_screen, choices=lambda frame: tuple(SCREENS)),
+    Command("open", SHAPE, _open_locator),
     Command("option", "BTC-28NOV26-98000-C", _set_option),
     Command("cursor", "row [column] of the sheet, both from the middle", _set_cursor),
     Command("goto", TIME_EXAMPLES, _request_seek, "replay"),

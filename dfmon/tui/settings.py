@@ -36,6 +36,7 @@ class ScreenSettings:
     clock_speed: float = 1.0
     published_model: str = "flow"
     keys: KeyChanges = ()
+    locator: str = ""  # opened at the start
     forced_icons: bool = False  # `icons` was named on the command line: drawn in any locale
     alert_deliveries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

@@ -21,6 +21,7 @@ from dfmon.tui import app as app_module
 from dfmon.tui import prompt
 from dfmon.tui.actions import Action
 from dfmon.tui.app import DfmonApp, writer_backlog
+from dfmon.tui.app_actions import APP_ACTIONS
 from dfmon.tui.render.options import filtered_options
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.settings import ScreenSettings
@@ -238,8 +239,8 @@ async def test_reset_is_the_layout_of_the_start() -> None:
 
 def test_every_action_is_carried_out_somewhere() -> None:
     for action in ACTIONS:
-        app_action = hasattr(DfmonApp, "do_" + action.id.replace(".", "_"))
-        assert (action.id in VIEW_ACTIONS) + (action.id in REQUEST_ACTIONS) + app_action == 1, action.id
+        tables = (VIEW_ACTIONS, REQUEST_ACTIONS, APP_ACTIONS)
+        assert sum(action.id in table for table in tables) == 1, action.id
     assert len({a.id for a in ACTIONS}) == len(ACTIONS) == len(ACTIONS_BY_ID)
     assert sum(len(action.keys) for action in ACTIONS) == len(key_map(()).by_key), "no key has two actions"
 
@@ -532,9 +533,9 @@ async def test_save_writes_a_picture_and_text(tmp_path: Path, monkeypatch: pytes
 async def test_copy_gives_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
     harness = AppHarness(factory.snapshot())
     async with harness.app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("y")
+        await pilot.press("Y")
         assert "flip 100,900" in harness.app.clipboard
-        await pilot.press("2", "y")
+        await pilot.press("2", "Y")
         assert "98,000 x 23NOV26  NGI -3.45M" in harness.app.clipboard
 
 

@@ -22,6 +22,7 @@ from dfmon.sinks.rest.service_routes import add_documentation, add_health, add_m
 from dfmon.sinks.rest.settings import RestSettings
 from dfmon.sinks.rest.snapshot_routes import add_snapshots, add_tables
 from dfmon.sinks.rest.stream_routes import add_streams
+from dfmon.sinks.rest.view_routes import add_views
 from dfmon.version import __version__
 
 log = logging.getLogger("dfmon.sinks")
@@ -53,6 +54,7 @@ def build_app(context: RestContext, host: str, settings: RestSettings) -> FastAP
     add_explain(app, context)
     add_what_if(app, context)
     add_history(app, context)
+    add_views(app, context)
     add_streams(app, context)
     add_documentation(app)
     add_openapi(app)

@@ -67,7 +67,12 @@ class RestContext:
         return f'"{snapshot.underlying}-{snapshot.ts_ns:x}-{snapshot.seq}-{self.hub.mode}{part and "-"}{part}"'
 
     async def respond(
-        self, request: Request, snapshot: FlowSnapshot, part: str, encode: Callable[[], bytes] | None = None
+        self,
+        request: Request,
+        snapshot: FlowSnapshot,
+        part: str,
+        encode: Callable[[], bytes] | None = None,
+        media_type: str = JSON_TYPE,
     ) -> Response:
         """The body of a part of a snapshot, or 304 where the client has it; without `encode` the snapshot itself."""
         encoding = choose_encoding(request.headers.get("accept-encoding", ""))
@@ -85,7 +90,7 @@ class RestContext:
         content = await self.bodies.compressed(snapshot, part, body, encoding)
         if content is not body:
             headers["Content-Encoding"] = encoding
-        return Response(content, media_type=JSON_TYPE, headers=headers)
+        return Response(content, media_type=media_type, headers=headers)
 
     async def respond_once(self, request: Request, encode: Callable[[], bytes]) -> Response:
         """A body of this request alone, computed and compressed in the thread."""

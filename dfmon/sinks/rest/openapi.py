@@ -16,6 +16,7 @@ from dfmon.sinks.events import Print
 from dfmon.sinks.rest import responses
 from dfmon.sinks.rest.messages import Gap
 from dfmon.sinks.rest.tables import TABLES
+from dfmon.sinks.view_text import View
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -24,7 +25,7 @@ _BODIES: Final = (
     FlowSnapshot,
     *(table.body for table in TABLES),
     responses.HistoryTable, responses.Health, responses.Readiness, responses.Error, responses.StreamMessage,
-    Explanation, TermExplanation, WhatIf, Gap, Print,
+    Explanation, TermExplanation, WhatIf, Gap, Print, View,
 )  # fmt: skip
 
 

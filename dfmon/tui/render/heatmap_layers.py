@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Final
 
 from dfmon.core.snapshot.smoothing import smoothed
-from dfmon.engine.option_volume import Cells, volume_cells
-from dfmon.model.snapshot import Detail
-from dfmon.model.tables import HeatMap, TapeRow
+from dfmon.engine.option_volume import Cells, flow_cells, volume_cells
+from dfmon.model.tables import HeatMap
 from dfmon.model.units import MINUTE
 from dfmon.tui.heatmap_slices import cells_then, slice_at
 from dfmon.tui.render.frame import Frame
@@ -26,7 +24,7 @@ def layer_cells(frame: Frame, heat: HeatMap, layer: str) -> Cells:
         found = volume_cells(frame.snapshot) if frame.snapshot is not None else None
         return found if found is not None and len(found) == len(heat.strikes) else empty
     if layer == "flow":
-        return _flow_cells(frame.detail, heat)
+        return empty if frame.detail is None else flow_cells(frame.detail)
     then = previous_cells(frame, heat, "ngi", lookback_minutes(frame))
     return empty if then is None else _changes(heat.layer("ngi"), then)
 
@@ -55,13 +53,3 @@ def _changes(now: Cells, then: Cells) -> Cells:
     return tuple(
         tuple(None if a is None or b is None else a - b for a, b in zip(new, old)) for new, old in zip(now, then)
     )
-
-
-def _flow_cells(detail: Detail | None, heat: HeatMap) -> Cells:
-    """Change of the dealers' NGI by the prints of the tape, if their takers were customers."""
-    tape: tuple[TapeRow, ...] = detail.tape if detail is not None else ()
-    sums: dict[tuple[float, str], float] = defaultdict(float)
-    for row in tape:
-        if row.gamma is not None:
-            sums[row.strike, row.expiry] += row.gamma
-    return tuple(tuple(sums.get((strike, expiry)) for expiry in heat.expiries) for strike in heat.strikes)

@@ -28,6 +28,10 @@ from dfmon.engine.what_if import TickInputs, inputs_of, what_if_of_tick
 from dfmon.engine.what_if_arguments import parse_what_if
 from dfmon.model.errors import DfmonError, UsageError
 from dfmon.model.snapshot import Alert, FlowSnapshot, MetricRow, to_json
+
+
+from dfmon.model.locator import parse_locator
+from dfmon.model.snapshot import FlowSnapshot, MetricRow, to_json
 from dfmon.model.tables import HeatMap, PositionRow, Profile
 from dfmon.model.units import HOUR, MINUTE, SECOND, iso
 from dfmon.model.what_if import WhatIf
@@ -36,6 +40,7 @@ from dfmon.sinks.rest import responses
 from dfmon.sinks.rest.history_table import COLUMNS, MAX_ROWS, UNITS
 from dfmon.sinks.rest.rest_service import RestService
 from dfmon.sinks.rest.settings import RestSettings
+from dfmon.sinks.view_text import View, as_csv, view_of
 from dfmon.store.history import History, HistoryReader
 from tests.sinks.factory import START_NS, snapshot
 from tests.sinks.rest.conftest import Serve, client_of
@@ -313,3 +318,39 @@ async def test_a_client_that_asks_too_often_is_told_to_wait(hub: SnapshotHub, se
         codes = [(await client.get("/v1/snapshot")).status_code for _ in range(2)]
         assert codes == [429, 429]
         assert (await client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "query", ["heatmap?layer=vss", "positions", "vol", "what-if?spot=-4&vol=6", "explain?name=ngi"]
+)
+async def test_a_locator_is_a_url_and_its_table_is_that_of_the_command(
+    published: FlowSnapshot, client: httpx.AsyncClient, query: str
+) -> None:
+    locator = parse_locator(f"dfmon://{published.underlying}/{query}")
+    screen, _, parameters = query.partition("?")
+    path = f"/v1/view/{screen}?currency={published.underlying}" + (f"&{parameters}" if parameters else "")
+    expected = view_of(published, "live", locator)
+    body = await table(client, path, View)
+    assert (body.locator, body.columns, len(body.rows)) == (str(locator), expected.columns, len(expected.rows))
+    assert body.rows == expected.rows
+    response = await client.get(f"{path}&format=csv")
+    assert response.headers["content-type"].startswith("text/csv")
+    assert response.text == as_csv(expected)
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "sentence"),
+    [
+        ("/v1/view/heat", 404, "No screen 'heat'; there is main, heatmap, "),
+        ("/v1/view/heatmap?layer=gex", 422, 'layer is "gex", allowed: ngi'),
+        ("/v1/view/heatmap?layer=change", 422, "only the screen keeps"),
+        ("/v1/view/gauges?layer=ngi", 422, 'gauges has no "layer"'),
+        ("/v1/view/heatmap?at=2026-01-22T12:30:41Z", 422, "unknown query name at"),
+        ("/v1/view/smile?expiry=1JAN31", 422, "no expiry 1JAN31, allowed: "),
+    ],
+)
+async def test_a_wrong_view_is_one_sentence(
+    published: FlowSnapshot, client: httpx.AsyncClient, path: str, code: int, sentence: str
+) -> None:
+    response = await client.get(path)
+    assert (response.status_code, sentence in response.text) == (code, True), response.text
