@@ -353,4 +353,4 @@ async def test_a_wrong_view_is_one_sentence(
     published: FlowSnapshot, client: httpx.AsyncClient, path: str, code: int, sentence: str
 ) -> None:
     response = await client.get(path)
-    assert (response.status_code, sentence in response.text) == (code, True), response.text
+    assert (response.status_code, sentence in response.json()["detail"]) == (code, True), response.text
