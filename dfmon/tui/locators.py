@@ -75,8 +75,8 @@ def commands_of(locator: Locator, mode: str) -> list[str]:
         changes = " ".join(f"{name}={values[name]}" for name in WHAT_IF if name in values)
         out += [f"what-if {changes}"] if changes else []
     else:
-        words = (("span", "span"), ("expiry", "exp"), ("name", "explain"))
-        out += [f"{word} {values[name]}" for name, word in words if name in values]
+        places = (("span", "span"), ("expiry", "exp"), ("name", "explain"))
+        out += [f"{command} {values[name]}" for name, command in places if name in values]
     return out
 
 

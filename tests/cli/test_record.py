@@ -47,7 +47,7 @@ def exchange() -> Iterator[dict[str, str]]:
         config = demo.with_sim_addresses(Config(), sim_addresses)
         keys = msgspec.to_builtins(config)
         addresses = {
-            f"DFMON_{section}_{key}".upper(): str(value)
+            f"DFMON_{section}_{key}".upper(): ",".join(value) if isinstance(value, tuple | list) else str(value)
             for section in ("deribit", "binance", "okx")
             for key, value in keys[section].items()
             if key != "enabled"
@@ -66,7 +66,7 @@ def test_record_for_some_seconds(exchange: dict[str, str], tmp_path: Path) -> No
     with start(tmp_path / "session", exchange, "--minutes", "0.07") as process:
         assert process.stderr is not None
         output = process.stderr.read()
-        assert process.wait(60) == 0
+        assert process.wait(60) == 0, output
     summary = output.splitlines()[-1]
     match = re.match(
         r"0:00:0\d, ([\d,]+) records, ([\d,]+) frames, .* MB in .* MB \(0\.\d\d\), 1 file, 0 dropped", summary
