@@ -143,10 +143,15 @@ def run_with_screen(
     `load_past` has the rows of the charts before the start; without it they begin now.
     """
     settings = screen_settings(config, underlyings, options, clock.speed)
+    from dfmon.runtime.config_watch import ConfigWatch
     from dfmon.tui.app import DfmonApp, run_screen
 
     market = MarketThread(session)
     app = DfmonApp(session.hub, settings, session.submit, load_past, clock.now_ns)
+    if (source := options.get("config_source")) is not None:
+        app.poll_config = ConfigWatch(
+            source, config, lambda edited: screen_settings(edited, underlyings, options, clock.speed)
+        ).poll
     market.start()
     try:
         code = run_screen(app)

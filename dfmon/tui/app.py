@@ -37,7 +37,7 @@ from dfmon.tui.render.frame import Frame, snapshot_at
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.rule_notices import RuleNotices
 from dfmon.tui.screens.main import MainScreen
-from dfmon.tui.settings import ScreenSettings
+from dfmon.tui.settings import ScreenSettings, SettingsChange
 from dfmon.tui.sheets import ACTIONS_BY_ID, front_sheet, keymap_of
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
 from dfmon.tui.terminal import shows_true_colour, shows_unicode
@@ -97,6 +97,7 @@ class DfmonApp(App[None]):
         self._chart_history = ChartHistory(hub, settings.published_model)
         self._paused_snapshots: dict[str, FlowSnapshot] | None = None
         self._paused_version = 0
+        self.poll_config: Callable[[], SettingsChange | None] | None = None
         self._first_locator = parse_locator(settings.locator) if settings.locator else None
         self._started_ns = clock()
         self._chart_ns = 0
@@ -109,8 +110,9 @@ class DfmonApp(App[None]):
         return self._main
 
     def on_mount(self) -> None:
-        self.set_interval(self.settings.frame_interval_s, self.draw)
+        self._draw_timer = self.set_interval(self.settings.frame_interval_s, self.draw)
         self.set_interval(2.0, self.exit_if_terminal_closed)
+        self.set_interval(1.0, self.reread_config)
         self.app_resume_signal.subscribe(self, lambda _: self.redraw_terminal())
         self.graceful_exit.attach_loop(asyncio.get_running_loop())
         self.call_after_refresh(self._load_history)
@@ -123,6 +125,31 @@ class DfmonApp(App[None]):
         if not self.is_headless and not is_terminal_open():
             self.graceful_exit.force_exit_later(TERMINAL_CLOSED_CODE)
             self._exit_with_code(TERMINAL_CLOSED_CODE)
+
+    def reread_config(self) -> None:
+        """Takes over an edited configuration; a broken one is named until it is mended."""
+        change = self.poll_config() if self.poll_config is not None else None
+        if change is None:
+            return
+        self.view.config_error = change.error
+        if change.settings is not None:
+            self._take_over(change.settings, change.in_force)
+        self.view.show_notice(f"config: {change}", self.clock(), 12)
+        self._chart_ns = 0
+        self.draw()
+
+    def _take_over(self, settings: ScreenSettings, keys: Sequence[str]) -> None:
+        """The changed settings alone: what the user chose by keys stays."""
+        view, self.settings = self.view, settings
+        view.palette = settings.initial_palette if "screen.palette" in keys else view.palette
+        view.icons = settings.initial_icons if "screen.icons" in keys else view.icons
+        view.tape_min = settings.tape_min if "screen.tape_min" in keys else view.tape_min
+        view.keys = settings.keys
+        if "screen.rate_hz" in keys:
+            self._draw_timer.stop()
+            self._draw_timer = self.set_interval(settings.frame_interval_s, self.draw)
+        if "screen.mouse" in keys and isinstance(self._driver, DiffingDriver):
+            self._driver.switch_mouse(on=settings.mouse)
 
     def _load_history(self) -> None:
         if self.history is not None and self.hub.mode != "replay":

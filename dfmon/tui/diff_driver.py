@@ -253,6 +253,12 @@ class DiffingDriver(LinuxDriver):
             self.diff.invalidate()
         super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual's
 
+    def switch_mouse(self, *, on: bool) -> None:
+        """Asks the terminal for clicks and the wheel, or no longer."""
+        self._disable_mouse_support()
+        self._mouse = on
+        self._enable_mouse_support()
+
     def _enable_mouse_support(self) -> None:
         """Asks for clicks and the wheel alone: with every motion of the mouse a slow line would be busy with it."""
         if self._mouse:

@@ -58,3 +58,20 @@ class ScreenSettings:
     @property
     def initial_icons(self) -> str:
         return "ascii" if self.plain or not (self.forced_icons or shows_unicode()) else self.icons
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """An edit of the configuration: its settings, the keys in force at once and those of a restart, or its error."""
+
+    settings: ScreenSettings | None = None
+    in_force: tuple[str, ...] = ()
+    after_restart: tuple[str, ...] = ()
+    error: str = ""
+
+    def __str__(self) -> str:
+        if self.error:
+            return self.error
+        parts = [f"{', '.join(self.in_force)} in force"] if self.in_force else []
+        parts += [f"{', '.join(self.after_restart)} after a restart"] if self.after_restart else []
+        return "; ".join(parts) or "nothing changed"

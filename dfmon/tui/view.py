@@ -39,6 +39,7 @@ class View:
     none, `prompt_error` the error in its text, `completions` what tab goes through, `history` the earlier texts of
     each sign and `history_row` the one shown, counted from the newest. `count` are the digits before a move, `search`
     the text that `/` looks for in lines, last seen in `found_line`, and `keys` the keys that are not the table's.
+    `config_error` is the mistake in the last edit of the configuration.
     """
 
     underlying: str
@@ -90,6 +91,7 @@ class View:
     history: dict[str, list[str]] = field(default_factory=dict)
     history_row: int = 0
     prompt_error: str = ""
+    config_error: str = ""
     notice: str = ""
     notice_until_ns: int = 0
     clock_speed: float = 1.0

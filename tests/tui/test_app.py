@@ -24,7 +24,7 @@ from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.app_actions import APP_ACTIONS
 from dfmon.tui.render.options import filtered_options
 from dfmon.tui.request_actions import REQUEST_ACTIONS
-from dfmon.tui.settings import ScreenSettings
+from dfmon.tui.settings import ScreenSettings, SettingsChange
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, key_map
 from dfmon.tui.view import SORT_KEYS, View
 from dfmon.tui.view_actions import VIEW_ACTIONS
@@ -623,3 +623,31 @@ def test_low_bandwidth_draws_less_often() -> None:
     assert ScreenSettings(("BTC",), low_bandwidth=True).frame_interval_s == 2.0
     assert ScreenSettings(("BTC",), low_bandwidth=True).chart_interval_s == 10.0
     assert ScreenSettings(("BTC",), rate_hz=50.0).frame_interval_s == 0.25
+
+
+async def test_an_edited_configuration_is_taken_over_and_a_broken_one_named() -> None:
+    harness = AppHarness(factory.snapshot())
+    app, changes = harness.app, list[SettingsChange | None]()
+    app.poll_config = lambda: changes.pop(0) if changes else None
+    async with app.run_test(size=(160, 48)) as pilot:
+        app.view.icons = "ascii"
+        edited = ScreenSettings(("BTC", "ETH"), palette="light", rate_hz=4.0, keys=(("view.span", ("w",)),))
+        changes.append(
+            SettingsChange(edited, ("screen.palette", "screen.rate_hz", "keys.view.span"), ("market.tick_s",))
+        )
+        app.reread_config()
+        assert "config: screen.palette, screen.rate_hz, keys.view.span in force" in await harness.text(pilot)
+        assert (app.view.palette, app.view.icons) == ("light", "ascii"), "what keys have chosen stays"
+        await pilot.press("w")
+        assert app.view.span_name == "1d"
+        changes.append(SettingsChange(error="config.toml: line 3: screen.palette is 'pink', allowed: dark"))
+        app.reread_config()
+        assert "line 3: screen.palette is 'pink'" in await harness.text(pilot)
+        app.view.notice = ""
+        assert "config: broken edit, see feeds" in await harness.text(pilot)
+        await pilot.press("f")
+        assert "configuration: config.toml: line 3" in await harness.text(pilot)
+        changes.append(SettingsChange(edited))
+        app.reread_config()
+        app.view.notice = ""
+        assert "broken edit" not in await harness.text(pilot)

@@ -88,6 +88,8 @@ def _pipeline_rows(frame: Frame, width: int) -> list[Row]:
         rows += _wrap_rows(" ", "text", "".join(text for text, _ in progress_runs), width, "text")
     if runtime.note:
         rows += _wrap_rows(" ", "text", cell_text(runtime.note, 600), width)
+    if frame.view.config_error:
+        rows += _wrap_rows(" configuration: ", "bad", cell_text(frame.view.config_error, 600), width, "text")
     for fault in frame.faults:
         rows += _wrap_rows(" screen error in ", "bad", cell_text(fault, 600), width, "text")
     return rows

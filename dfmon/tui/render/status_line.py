@@ -65,6 +65,8 @@ def _caveat_text(frame: Frame, is_wide: bool) -> str:
 def _counter_parts(frame: Frame, is_wide: bool) -> list[tuple[int, tuple[Run, ...]]]:
     runtime = frame.runtime
     out: list[tuple[int, tuple[Run, ...]]] = []
+    if frame.view.config_error:
+        out.append((2, (("config: broken edit, see feeds", "bad"),)))
     if frame.terminal_slow:
         out.append((2, ((f"screen slow, {frame.skipped_frames} skipped", "warn"),)))
     out.append((2 if runtime.dropped else 4, ((f"drop {runtime.dropped}", "bad" if runtime.dropped else "dim"),)))
