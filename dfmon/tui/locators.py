@@ -68,8 +68,8 @@ def commands_of(locator: Locator, mode: str) -> list[str]:
         if "strike" in values and "expiry" in values:
             out.append(f"cell {values['strike']} {values['expiry']}")
         else:
-            places = (("strike", "strike"), ("expiry", "exp"))
-            out += [f"{command} {values[name]}" for name, command in places if name in values]
+            cell = (("strike", "strike"), ("expiry", "exp"))
+            out += [f"{command} {values[name]}" for name, command in cell if name in values]
     elif locator.screen == "what-if":
         changes = " ".join(f"{name}={values[name]}" for name in WHAT_IF if name in values)
         out += [f"what-if {changes}"] if changes else []
