@@ -5,7 +5,7 @@
 #    source ~/.local/share/bash_completion/dfmon
 # See also: https://github.com/scop/bash-completion/blob/main/doc/configuration.md
 
-_shtab_dfmon_subparsers=(demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
+_shtab_dfmon_subparsers=(demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts serve doctor config sim)
 
 _shtab_dfmon_demo_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --script --feedback --seed)
 _shtab_dfmon_replay_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --speed --paused --from --info --until --across-gaps)
@@ -24,6 +24,7 @@ _shtab_dfmon_backfill_option_strings=(-h --help --currency --positions --numerai
 _shtab_dfmon_export_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --table --from --to --metrics)
 _shtab_dfmon_mcp_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_alerts_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --from --until)
+_shtab_dfmon_serve_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --listen)
 _shtab_dfmon_doctor_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file --json)
 _shtab_dfmon_config_option_strings=(-h --help --currency --positions --numeraire --stickiness --tick --config --env-file --rate --palette --icons --plain --no-mouse --book --low-bandwidth --publish --every --redis --rest --record --log-file)
 _shtab_dfmon_sim_option_strings=(-h --help --port --speed --currency --certificate --script --feedback --seed)
@@ -132,6 +133,12 @@ _shtab_dfmon_alerts___env_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_alerts___book_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_alerts___record_COMPGEN=_shtab_compgen_dirs
 _shtab_dfmon_alerts___log_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_serve_pos_0_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_serve___config_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_serve___env_file_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_serve___book_COMPGEN=_shtab_compgen_files
+_shtab_dfmon_serve___record_COMPGEN=_shtab_compgen_dirs
+_shtab_dfmon_serve___log_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___config_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___env_file_COMPGEN=_shtab_compgen_files
 _shtab_dfmon_doctor___book_COMPGEN=_shtab_compgen_files
@@ -171,10 +178,11 @@ _shtab_dfmon_export___table_choices=(ticks minutes hours positions transitions t
 _shtab_dfmon_mcp___publish_choices=(changes all)
 _shtab_dfmon_alerts_pos_0_choices=(try)
 _shtab_dfmon_alerts___publish_choices=(changes all)
+_shtab_dfmon_serve___publish_choices=(changes all)
 _shtab_dfmon_doctor___publish_choices=(changes all)
 _shtab_dfmon_config_pos_0_choices=(path init check show)
 _shtab_dfmon_config___publish_choices=(changes all)
-_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim)
+_shtab_dfmon_pos_0_choices=(demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts serve doctor config sim)
 _shtab_dfmon___publish_choices=(changes all)
 
 _shtab_dfmon_demo__h_nargs=0
@@ -292,6 +300,12 @@ _shtab_dfmon_alerts___plain_nargs=0
 _shtab_dfmon_alerts___no_mouse_nargs=0
 _shtab_dfmon_alerts___low_bandwidth_nargs=0
 _shtab_dfmon_alerts___publish_nargs='?'
+_shtab_dfmon_serve__h_nargs=0
+_shtab_dfmon_serve___help_nargs=0
+_shtab_dfmon_serve___plain_nargs=0
+_shtab_dfmon_serve___no_mouse_nargs=0
+_shtab_dfmon_serve___low_bandwidth_nargs=0
+_shtab_dfmon_serve___publish_nargs='?'
 _shtab_dfmon_doctor__h_nargs=0
 _shtab_dfmon_doctor___help_nargs=0
 _shtab_dfmon_doctor___plain_nargs=0

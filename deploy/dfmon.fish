@@ -50,8 +50,8 @@ function _shtab_dfmon_using
   test "$_shtab_dfmon_cmdpath" = "$argv"
 end
 
-set -g _shtab_dfmon_commands demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts doctor config sim
-set -g _shtab_dfmon_opts_with_value --at --board --book --by --certificate --chain --config --currency --env-file --every --feedback --from --head --html --icons --ledger --log-file --metrics --minutes --numeraire --other --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
+set -g _shtab_dfmon_commands demo replay attach record snapshot open positions explain evidence compare record-book verify-book import backfill export mcp alerts serve doctor config sim
+set -g _shtab_dfmon_opts_with_value --at --board --book --by --certificate --chain --config --currency --env-file --every --feedback --from --head --html --icons --ledger --listen --log-file --metrics --minutes --numeraire --other --pace --palette --port --positions --publish --rate --record --redis --rest --script --seed --speed --stickiness --table --tick --timeout --to --until
 
 complete -c dfmon -e
 complete -c dfmon -f
@@ -510,6 +510,30 @@ complete -c dfmon -n '_shtab_dfmon_using alerts' -l log-file -xka "(__fish_compl
 complete -c dfmon -n '_shtab_dfmon_using alerts' -l from -x -d 'start, written like that of dfmon replay'
 complete -c dfmon -n '_shtab_dfmon_using alerts' -l until -x -d 'end, written like --from'
 complete -c dfmon -n '_shtab_dfmon_using alerts; and test $_shtab_dfmon_npos -eq 0' -ka "try" -d 'try: say when each rule would have fired, and why not'
+complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a serve -d 'the screen in a browser, one dfmon for each page'
+complete -c dfmon -n '_shtab_dfmon_using serve' -s h -l help -d 'show this help message and exit'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l currency -x -d 'underlyings; the first one is shown first'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l positions -x -d 'dealer positions: flow, naive, short-all or file:PATH'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l numeraire -x -d 'dealers hedge in dollars, or in coins (premium-adjusted)'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l stickiness -x -d 'what stays fixed in volatility when spot moves'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l tick -x -d 'seconds between snapshots (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l config -xka "(__fish_complete_path (commandline -ct))" -d 'configuration file (TOML)'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l env-file -xka "(__fish_complete_path (commandline -ct))" -d 'file of DFMON_ variables (default .env where dfmon starts)'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l rate -x -d 'frames a second, 0.1 to 4 (default 1)'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l palette -x -d 'dark, light, colour-blind, green-red or mono'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l icons -x -d 'unicode, ascii or braille'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l plain -d 'ASCII without colours, for screen readers and serial lines'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l no-mouse -d 'leave clicks and the wheel to the terminal'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l book -xka "(__fish_complete_path (commandline -ct))" -d 'your own positions beside the dealers'"'"' (key B); never published'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l low-bandwidth -d 'fewer frames and bytes for slow connections'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l publish -xka "changes all" -d 'JSON lines on stdout instead of a screen: at state changes (default) or of every snapshot'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l every -x -d 'seconds between lines while nothing changes (default 10)'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l redis -x -d 'also publish to Redis (redis://, rediss://, redis+sentinel://, redis+cluster://): ticks, streams, events'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l rest -x -d 'also serve REST, websocket and Prometheus: /docs'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l record -xka "(__fish_complete_directories)" -d 'also record every raw frame into DIR'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l log-file -xka "(__fish_complete_path (commandline -ct))" -d 'log to FILE instead of stderr'
+complete -c dfmon -n '_shtab_dfmon_using serve' -l listen -x -d 'address (default 127.0.0.1:8780); beyond loopback with the token of --rest'
+complete -c dfmon -n '_shtab_dfmon_using serve; and test $_shtab_dfmon_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'demo, a recording or board, or the URL of a running dfmon; without it the live market'
 complete -c dfmon -n '_shtab_dfmon_using; and test $_shtab_dfmon_npos -eq 0' -a doctor -d 'check feeds, clock, rate limits, disk and terminal'
 complete -c dfmon -n '_shtab_dfmon_using doctor' -s h -l help -d 'show this help message and exit'
 complete -c dfmon -n '_shtab_dfmon_using doctor' -l currency -x -d 'underlyings; the first one is shown first'

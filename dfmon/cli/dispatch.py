@@ -15,6 +15,7 @@ _MODULES: Final = {
     "evidence": "evidence",
     "import": "import_file",
     "record-book": "record_book",
+    "serve": "serve",
     "verify-book": "record_book",
 }
 """Modules of the commands that take arguments and configuration, and need nothing else."""

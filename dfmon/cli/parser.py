@@ -54,13 +54,7 @@ def build_parser() -> Parser:
 
     snapshot = commands.add_parser("snapshot", parents=[common], help="one snapshot, as text or JSON")
     _add_snapshot_options(snapshot)
-
-    opened = commands.add_parser("open", parents=[common], help="the screen that a locator names")
-    opened.add_argument("locator", metavar="LOCATOR", help="a locator as `y` copies it: dfmon://BTC/heatmap?layer=vss")
-    opened.add_argument(
-        "source", nargs="?", metavar="SOURCE",
-        help="demo, a recording or board, or the URL of a running dfmon; without it the live market",
-    )  # fmt: skip
+    _add_open(commands, common)
 
     positions = commands.add_parser("positions", parents=[common], help="dealer positions with their origins, as CSV")
     _add_positions_options(positions)
@@ -74,6 +68,15 @@ def build_parser() -> Parser:
     _add_records(commands, common)
     _add_operation(commands, common)
     return root
+
+
+def _add_open(commands: _Commands, common: Parser) -> None:
+    opened = commands.add_parser("open", parents=[common], help="the screen that a locator names")
+    opened.add_argument("locator", metavar="LOCATOR", help="a locator as `y` copies it: dfmon://BTC/heatmap?layer=vss")
+    opened.add_argument(
+        "source", nargs="?", metavar="SOURCE",
+        help="demo, a recording or board, or the URL of a running dfmon; without it the live market",
+    )  # fmt: skip
 
 
 def _add_operation(commands: _Commands, common: Parser) -> None:
@@ -97,6 +100,16 @@ def _add_operation(commands: _Commands, common: Parser) -> None:
 
     alerts = commands.add_parser("alerts", parents=[common], help="try alert rules on a recording")
     _add_alerts_options(alerts)
+
+    serve = commands.add_parser("serve", parents=[common], help="the screen in a browser, one dfmon for each page")
+    serve.add_argument(
+        "source", nargs="?", metavar="SOURCE",
+        help="demo, a recording or board, or the URL of a running dfmon; without it the live market",
+    )  # fmt: skip
+    serve.add_argument(
+        "--listen", default="127.0.0.1:8780", metavar="HOST:PORT",
+        help="address (default 127.0.0.1:8780); beyond loopback with the token of --rest",
+    )  # fmt: skip
 
     doctor = commands.add_parser("doctor", parents=[common], help="check feeds, clock, rate limits, disk and terminal")
     doctor.add_argument("--json", action="store_true", help="one JSON object")

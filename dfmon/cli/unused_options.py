@@ -9,7 +9,7 @@ from typing import Final
 from dfmon.model.errors import UsageError
 
 _SOURCES: Final = ("", "demo", "replay")  # the live monitor has no command of its own
-_MONITORS: Final = (*_SOURCES, "attach")
+_MONITORS: Final = (*_SOURCES, "attach", "serve")
 _PUBLISHERS: Final = (*_SOURCES, "record")
 _WITHOUT_MODEL: Final = (
     "attach",

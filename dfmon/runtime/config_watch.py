@@ -19,7 +19,7 @@ from dfmon.tui.settings import ScreenSettings, SettingsChange
 log = logging.getLogger("dfmon")
 
 LIVE_KEYS: Final = frozenset({"screen.palette", "screen.icons", "screen.rate_hz", "screen.mouse", "screen.tape_min"})
-"""What the screen takes over at once, beside `[keys]`; all else is of the market, which a restart begins anew."""
+"""Keys that the screen takes over at once, beside `[keys]`; the others are of the market, which takes a restart."""
 
 
 class ConfigWatch:
@@ -30,7 +30,7 @@ class ConfigWatch:
         self._stamp = self._read_stamp()
 
     def poll(self) -> SettingsChange | None:
-        """What an edit since the last call changes; None without one."""
+        """The change by an edit since the last call; None without one."""
         stamp = self._read_stamp()
         if stamp == self._stamp:
             return None

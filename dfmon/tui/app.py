@@ -40,7 +40,7 @@ from dfmon.tui.screens.main import MainScreen
 from dfmon.tui.settings import ScreenSettings, SettingsChange
 from dfmon.tui.sheets import ACTIONS_BY_ID, front_sheet, keymap_of
 from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signals, is_terminal_open
-from dfmon.tui.terminal import shows_true_colour, shows_unicode
+from dfmon.tui.terminal import in_browser, shows_true_colour, shows_unicode
 from dfmon.tui.view import View
 from dfmon.tui.view_actions import VIEW_ACTIONS
 
@@ -67,7 +67,7 @@ class DfmonApp(App[None]):
         history: HistoryReader | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        super().__init__(ansi_color=True, driver_class=DiffingDriver)
+        super().__init__(ansi_color=True, driver_class=None if in_browser() else DiffingDriver)
         self.hub, self.settings, self.send_request, self.history, self.clock = (
             hub,
             settings,
@@ -122,7 +122,7 @@ class DfmonApp(App[None]):
 
     def exit_if_terminal_closed(self) -> None:
         """Exits once the terminal is closed: some send no SIGHUP, and Textual would read end of file for ever."""
-        if not self.is_headless and not is_terminal_open():
+        if isinstance(self._driver, DiffingDriver) and not is_terminal_open():
             self.graceful_exit.force_exit_later(TERMINAL_CLOSED_CODE)
             self._exit_with_code(TERMINAL_CLOSED_CODE)
 

@@ -38,7 +38,7 @@ def show_locator(locator: Locator, view: View, frame_of: Callable[[], Frame]) ->
 
 
 def _past_text(frame: Frame, at: str) -> str:
-    """What the history has of the time of a locator, which a screen of now cannot show."""
+    """The history at the time of a locator, which a screen of now cannot show."""
     at_ns = nanoseconds(datetime.fromisoformat(at))
     row = min(frame.rows, key=lambda row: abs(row.ts_ns - at_ns), default=None)
     if row is None or abs(row.ts_ns - at_ns) > 2 * MINUTE:

@@ -13,8 +13,15 @@ _ADVICE = "use `dfmon snapshot` for one picture or `dfmon --publish` to run with
 _CONTROLLING_TERMINAL: Final = "/dev/tty"
 
 
+def in_browser() -> bool:
+    """True where `dfmon serve` has started this dfmon: its screen is drawn by a page."""
+    return os.environ.get("TEXTUAL_DRIVER", "").endswith(":WebDriver")
+
+
 def check_terminal() -> str | None:
     """The reason why no screen can be drawn, or None where it can."""
+    if in_browser():
+        return None
     if not _is_terminal(sys.__stdin__):
         return f"no screen: standard input is not a terminal; {_ADVICE}"
     descriptor = _open_descriptor()
@@ -39,8 +46,8 @@ def open_output(*, unicode: bool) -> io.TextIOWrapper | None:
 
 
 def shows_unicode() -> bool:
-    """True in a locale of UTF-8, which has the characters of boxes and bars."""
-    return codecs.lookup(_encoding()).name == "utf-8"
+    """True in a browser and in a locale of UTF-8, which have the characters of boxes and bars."""
+    return in_browser() or codecs.lookup(_encoding()).name == "utf-8"
 
 
 def shows_true_colour() -> bool:
