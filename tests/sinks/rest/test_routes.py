@@ -27,11 +27,8 @@ from dfmon.engine.hub import SnapshotHub
 from dfmon.engine.what_if import TickInputs, inputs_of, what_if_of_tick
 from dfmon.engine.what_if_arguments import parse_what_if
 from dfmon.model.errors import DfmonError, UsageError
-from dfmon.model.snapshot import Alert, FlowSnapshot, MetricRow, to_json
-
-
 from dfmon.model.locator import parse_locator
-from dfmon.model.snapshot import FlowSnapshot, MetricRow, to_json
+from dfmon.model.snapshot import Alert, FlowSnapshot, MetricRow, to_json
 from dfmon.model.tables import HeatMap, PositionRow, Profile
 from dfmon.model.units import HOUR, MINUTE, SECOND, iso
 from dfmon.model.what_if import WhatIf
