@@ -155,7 +155,10 @@ def _profile(snapshot: FlowSnapshot, locator: Locator) -> ViewTable:
 
 
 def _tape(snapshot: FlowSnapshot, locator: Locator) -> ViewTable:
-    columns = ("side", "name", "expiry", "strike", "option_type", "size", "price", "iv", "gamma", "block", "combo")
+    columns = (
+        "side", "name", "expiry", "strike", "option_type", "size", "price", "iv", "gamma", "block", "combo", "rfq",
+        "premium", "structure",
+    )  # fmt: skip
     prints = sorted(_detail(snapshot).tape, key=lambda row: -row.ts_ns)
     table = _table(prints, columns)
     return ViewTable(("ts", *columns), tuple((iso(p.ts_ns), *row) for p, row in zip(prints, table.rows)))

@@ -75,7 +75,10 @@ class StrikeRow(msgspec.Struct, frozen=True):
 
 
 class TapeRow(msgspec.Struct, frozen=True):
-    """One option print; `gamma` is the change of the dealers' NGI if the taker was a customer, USD per +1 %."""
+    """One option print; `gamma` is the change of the dealers' NGI if the taker was a customer, USD per +1 %.
+
+    `premium` is in USD. The legs of one combo or block have one `structure`; it is "" for a single print.
+    """
 
     ts_ns: int
     side: int
@@ -89,6 +92,9 @@ class TapeRow(msgspec.Struct, frozen=True):
     gamma: float | None
     block: bool
     combo: bool
+    rfq: bool = False
+    premium: float | None = None
+    structure: str = ""
 
 
 @metric_fields("heatmap", lambda spec: (tuple[tuple[float | None, ...], ...], ()))

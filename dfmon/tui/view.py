@@ -20,7 +20,7 @@ MERGE_STEPS: Final = (1, 2, 4)
 SORT_KEYS: Final = ("size", "band", "oi", "expiry")
 PROFILE_HORIZONS: Final = ("", "today", "week", "after next expiry", "+48 h")
 PROFILE_RANGES: Final = (0.05, 0.1, 0.2, 0.5)  # of spot, to either side
-TABLES: Final = ("options", "expiries", "origins")
+TABLES: Final = ("options", "expiries", "origins", "strikes")
 
 
 @dataclass(slots=True)

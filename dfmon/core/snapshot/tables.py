@@ -155,7 +155,8 @@ def cells(values: F64, shown: Mask) -> tuple[tuple[float | None, ...], ...]:
 def tape(frame: ChainFrame, cols: Columns, board: PricedBoard, previous: tuple[TapeRow, ...]) -> tuple[TapeRow, ...]:
     """At most TAPE_ROWS prints, newest first by the venue's time: a backfill delivers older prints after newer ones.
 
-    Gamma is the change of the dealers' NGI if the taker was a customer; None where the option cannot be priced.
+    Gamma is the change of the dealers' NGI if the taker was a customer; None where the option cannot be priced. The
+    legs of one combo or block have one `structure`.
     """
     trades = frame.trades
     if not trades.uid.size:
@@ -186,8 +187,18 @@ def tape(frame: ChainFrame, cols: Columns, board: PricedBoard, previous: tuple[T
                 gamma=None if k is None else signed * float(unit_ngi[k]),
                 block=bool(trades.block[i]),
                 combo=bool(trades.combo[i]),
+                rfq=bool(trades.rfq[i]),
+                premium=_premium(frame, frame_row, float(trades.size[i]) * float(trades.price[i])),
+                structure=f"{int(trades.key[i]):016x}" if trades.block[i] or trades.combo[i] else "",
             )
         )
         if len(new_rows) == TAPE_ROWS:
             break
     return tuple(sorted((*new_rows, *previous), key=lambda row: row.ts_ns, reverse=True)[:TAPE_ROWS])
+
+
+def _premium(frame: ChainFrame, row: int, quoted: float) -> float | None:
+    """USD of a premium as quoted: in coins for an inverse option. None without a spot."""
+    if not frame.inverse[row]:
+        return quoted
+    return quoted * frame.spot if math.isfinite(frame.spot) and frame.spot > 0.0 else None

@@ -1,7 +1,8 @@
 """The positions sheet: the estimated dealer position in every option, with its band and coverage.
 
-Coins, + where dealers are long. Four tables: models, options, expiries, and the origins of the selected option's
-position. A wide screen shows all of them, a small one the models and one of the others, or the origins alone (tab).
+Coins, + where dealers are long. Five tables: models, options, expiries, strikes, and the origins of the selected
+option's position. A wide screen shows several, a small one the models and one of the others, or the origins
+alone (tab).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from dfmon.tui.render.heatmap_grid import visible_range
 from dfmon.tui.render.models import models
 from dfmon.tui.render.options import options
 from dfmon.tui.render.origins import origins
+from dfmon.tui.render.strikes import strikes
 
 _MIN_WIDE_WIDTH: Final = 132  # from here on the options are beside models and expiries
 _RIGHT_WIDTH: Final = 74
@@ -67,13 +69,16 @@ def _stacked_tables(frame: Frame, snapshot: FlowSnapshot, width: int, height: in
         return origins(frame, snapshot, width, height)
     top = models(frame, snapshot, width) if height >= 13 else []
     available = height - len(top)
-    table = options if frame.view.table == "options" else expiries
+    table = {"options": options, "strikes": strikes}.get(frame.view.table, expiries)
     return [*top, *table(frame, snapshot, width, available)]
 
 
 def _side_by_side_tables(frame: Frame, snapshot: FlowSnapshot, width: int, height: int) -> list[Row]:
     left = options(frame, snapshot, width - _RIGHT_WIDTH - 1, height)
     right = models(frame, snapshot, _RIGHT_WIDTH)
+    if frame.view.table == "strikes":
+        right += [fit((), _RIGHT_WIDTH), *strikes(frame, snapshot, _RIGHT_WIDTH, height - len(right) - 1)]
+        return [(*left_row, ("│", "edge"), *right_row) for left_row, right_row in zip(left, right, strict=True)]
     available = height - len(right) - 1
     expiry_rows = min(available, max(2, len(snapshot.by_expiry)) + 4)
     if frame.view.table != "origins" or available - expiry_rows > _MIN_ORIGIN_ROWS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from dfmon.model.tables import TapeRow
 from dfmon.model.units import MINUTE
 from dfmon.tui.render.box import Rect, bordered_panel, inner_size
@@ -19,6 +21,9 @@ from dfmon.tui.render.formatting import (
     truncate,
 )
 from dfmon.tui.render.frame import Frame
+from dfmon.tui.render.structures import structure_rows
+
+MIN_STRUCTURE_WIDTH: Final = 60  # of the zoomed tape, from which structures are grouped
 
 
 def filtered_prints(frame: Frame) -> list[TapeRow]:
@@ -46,6 +51,8 @@ def tape(frame: Frame, rect: Rect) -> list[Row]:
     if not rows:
         message = "no prints match the filter" if filter_text else "no trades yet"
         return bordered_panel(rect, title, [(), ((f" {message}", "dim"),)], focus=focus)
+    if view.zoom and width >= MIN_STRUCTURE_WIDTH:
+        return bordered_panel(rect, title, _structure_body(frame, rows, width, height), focus=focus)
     body: list[Row] = []
     if width >= 40:
         body.append(fit(((_header_text(width), "head"),), width))
@@ -62,9 +69,20 @@ def tape(frame: Frame, rect: Rect) -> list[Row]:
     return bordered_panel(rect, title, body, focus=focus, tail=tail)
 
 
+def _structure_body(frame: Frame, rows: list[TapeRow], width: int, height: int) -> list[Row]:
+    """The zoomed list from the scrolled line on, its header above and the summary below."""
+    head, *lines = structure_rows(frame, rows, width)
+    first = min(frame.view.scroll, max(0, len(lines) - (height - 2)))
+    shown = [head, *lines[first : first + height - 2]]
+    shown += [fit((), width)] * (height - 1 - len(shown))
+    return [*shown, fit(_summary_runs(frame, rows, first), width)]
+
+
 def tape_rows(frame: Frame, width: int) -> list[Row]:
     """The zoomed list in full: header, prints, summary."""
     rows = filtered_prints(frame)
+    if width >= MIN_STRUCTURE_WIDTH:
+        return [*structure_rows(frame, rows, width), ()]
     summary = _summary_runs(frame, rows, 0) if rows else ()
     return [((_header_text(width), "head"),), *(_print_row(row, width) for row in rows), tuple(summary)]
 
