@@ -11,7 +11,17 @@ from typing import Final
 
 from dfmon.core.positions.print_kinds import PositionPriors
 from dfmon.model.tables import TapeRow
-from dfmon.tui.render.formatting import Row, Run, fit, format_level, format_time, format_usd, linked, short_expiry
+from dfmon.tui.render.formatting import (
+    Row,
+    Run,
+    cell_text,
+    fit,
+    format_level,
+    format_time,
+    format_usd,
+    linked,
+    short_expiry,
+)
 from dfmon.tui.render.frame import Frame
 from dfmon.tui.what_if_controls import tick_of
 
@@ -70,13 +80,14 @@ def _sum_row(legs: Sequence[TapeRow], width: int) -> Row:
 
 
 def _print_row(row: TapeRow, mark: str, priors: PositionPriors, width: int) -> Row:
+    letter = cell_text(row.option_type, 4)[:1].upper()
     side, style = ("▲B", "buy") if row.side > 0 else ("▼S", "sell") if row.side < 0 else ("■ ", "dim")
     gamma_style = "absent" if row.gamma is None else "pos" if row.gamma > 0 else "neg"
     runs: list[Run] = [
         (f"{mark}{format_time(row.ts_ns)} ", "dim"),
         (f"{side}   ", style),
         (f"{short_expiry(row.expiry):<5} ", "text"),
-        (f"{format_level(row.strike):>8}{row.option_type[:1].upper():<1} ", "text"),
+        (f"{format_level(row.strike):>8}{letter:<1} ", "text"),
         (f"{row.size:>7,.1f} ", "strong" if row.block else "text"),
         (f"{format_usd(row.premium, plus=False):>9} ", "absent" if row.premium is None else "text"),
         (f"{format_usd(row.gamma):>7}", gamma_style),
@@ -87,4 +98,4 @@ def _print_row(row: TapeRow, mark: str, priors: PositionPriors, width: int) -> R
         kind = kind_of(row)
         runs += [(price, "dim"), (f"{iv:>6}  ", "dim"), dealer_side(row, priors)]
         runs.append((f"   {kind.upper()}" if kind != "screen" else "", "warn"))
-    return fit(linked(runs, f"filter {short_expiry(row.expiry)} {row.strike:.10g} {row.option_type[:1]}"), width)
+    return fit(linked(runs, f"filter {short_expiry(row.expiry)} {row.strike:.10g} {letter}"), width)
