@@ -14,7 +14,7 @@ from tests.source_trees import nodes_of
 PACKAGE = Path(__file__).parent.parent / "dfmon"
 
 # The formats of foreign files, and the vendors that `dfmon compare` knows.
-VENDORS = {"cli/compare.py", "cli/parser.py", "evidence/venue_greeks.py"}
+VENDORS = {"cli/compare.py", "cli/parser.py", "cli/import_file.py", "evidence/trade_csv.py", "evidence/venue_greeks.py"}
 CAPTURES = {"store/capture_cryptofeed.py", "store/capture_messages.py"}
 ALLOWED = {
     "deribit": {

@@ -55,7 +55,7 @@ async def test_every_snapshot_is_one_line_as_the_model_writes_it(
     ]
     assert [json.loads(line)["state"] for line in lines] == ["sim", "sim", "stale"]
     assert list(json.loads(lines[0])) == [
-        name for name in FlowSnapshot.__struct_encode_fields__ if name not in ("detail", "views")
+        name for name in FlowSnapshot.__struct_encode_fields__ if name not in ("detail", "views", "rule_alerts")
     ]
     assert sink.status().sent == 3
 

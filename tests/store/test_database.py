@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dfmon.model.errors import DfmonError
-from dfmon.store.database import DatabaseSchema, Migration, StoreError
+from dfmon.store.database import DatabaseSchema, Migration, StoreError, describe_damage
 
 FIRST = DatabaseSchema("store", 0x64666D00, "CREATE TABLE t (a);", StoreError)
 ADD_B, ADD_C, INDEX_B = (
@@ -111,3 +111,17 @@ def test_a_schema_whose_steps_have_no_names_is_refused(tmp_path: Path) -> None:
         db.execute("UPDATE meta SET value = 2")
     with pytest.raises(DfmonError, match="with the step 'without a name' that this one does not know"):
         THIRD.open_read_write(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "is_damage"),
+    [
+        (sqlite3.SQLITE_FULL, False), (sqlite3.SQLITE_READONLY, False), (sqlite3.SQLITE_BUSY_SNAPSHOT, False),
+        (sqlite3.SQLITE_CANTOPEN, False), (sqlite3.SQLITE_CORRUPT, True), (sqlite3.SQLITE_NOTADB, True),
+    ],
+)  # fmt: skip
+def test_a_full_disk_or_a_busy_file_is_no_damage(code: int, is_damage: bool) -> None:
+    """Else the file would be moved aside."""
+    exc = sqlite3.OperationalError("as SQLite says")
+    exc.sqlite_errorcode = code
+    assert describe_damage(exc) == ("as SQLite says" if is_damage else "")

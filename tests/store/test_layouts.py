@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 from dfmon.model.errors import UsageError
 from dfmon.model.events import IndexPrice, Listed, OptionTicker, Rejected
 from dfmon.model.instrument import Settlement
-from dfmon.model.units import DAY, SECOND
+from dfmon.model.units import DAY, HOUR, SECOND
 from dfmon.store.boards import BoardFile, RecordedBoard, report
+from dfmon.store.boards.cells import TimeNotes, _at_delivery
 from dfmon.store.boards.layouts import LAYOUTS as TABLE
 from tests.store.layout_samples import (
     EXPIRIES,
@@ -303,3 +305,10 @@ def test_a_file_of_little_else_than_noise_ends_early(tmp_path: Path, text: str, 
     path.write_text(text)
     with pytest.raises(UsageError, match=message):
         BoardFile(path)
+
+
+def test_expiries_are_taken_as_days_only_where_all_are_at_midnight() -> None:
+    days = np.array([20_000 * DAY, 20_007 * DAY])
+    assert _at_delivery(days, TimeNotes(set())).tolist() == (days + 8 * HOUR).tolist()
+    mixed = days + np.array([0, 8 * HOUR])
+    assert _at_delivery(mixed, TimeNotes(set())).tolist() == mixed.tolist()

@@ -12,6 +12,7 @@ from dfmon.core.exposure.forward_map import ForwardMap
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.computation import Computed
 from dfmon.tui.render.box import Rect
+from dfmon.tui.render.formatting import style_of
 from dfmon.tui.render.forward_map import drawn_map, map_axes
 from dfmon.tui.screens.main import RENDERERS
 from dfmon.tui.view import View
@@ -127,7 +128,9 @@ def test_without_a_sign_no_cell_has_a_side() -> None:
     view.map_row = 5
     for snapshot, has_sides in ((base, True), (undecided, False)):
         drawn = RENDERERS["forward"](frame(snapshot, view), Rect(0, 0, 120, 36, "rule"))
-        styles = {style.removesuffix(".cursor") for row in drawn for _, style in row if style.startswith("map")}
+        styles = {
+            style_of(style).removesuffix(".cursor") for row in drawn for _, style in row if style.startswith("map")
+        }
         assert bool(styles - {"map+0"}) == has_sides
         sentence = "".join(text for text, _ in drawn[-1])
         assert ("dealers SELL" in sentence) == has_sides

@@ -91,6 +91,14 @@ def test_restart_keeps_the_windows_and_sees_the_gap() -> None:
     assert after.window(1).covered == 0.0
 
 
+@pytest.mark.parametrize(("gap_s", "is_covered"), [(30, True), (31, False)])
+def test_nothing_is_covered_between_ticks_farther_apart_than_thirty_seconds(gap_s: int, is_covered: bool) -> None:
+    session = Session(5)
+    state, _ = play(MicroState.initial(), session, NOW, 1)
+    _, view = play(state, session, NOW + gap_s * SECOND, 1)
+    assert view.window(1).covered == pytest.approx(0.5 if is_covered else 0.0)
+
+
 def test_windows_are_none_before_any_print_and_missing_is_not_zero() -> None:
     state, view = update_micro(MicroState.initial(), frame(row(VenueFlow())), 100.0, NOW)
     window = view.window(15)
