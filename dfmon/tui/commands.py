@@ -27,7 +27,7 @@ from dfmon.tui.render.models import known_models
 from dfmon.tui.render.options import filtered_options
 from dfmon.tui.seek_parser import TIME_EXAMPLES, parse_seek
 from dfmon.tui.settings import ICONS, PALETTES
-from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list
+from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list, open_explanation
 from dfmon.tui.view import HEATMAP_LAYERS, SORT_KEYS, SPANS, View
 from dfmon.tui.view_actions import show_model
 from dfmon.tui.what_if_controls import set_arguments
@@ -211,8 +211,7 @@ def _show_what_if(view: View, frame: Frame, text: str) -> CommandResult:
 
 
 def _show_explanation(view: View, frame: Frame, text: str) -> CommandResult:
-    view.explained = resolve_choice(text, EXPLAINABLE, "number or word")
-    view.sheet, view.scroll = "explain", 0
+    open_explanation(resolve_choice(text, EXPLAINABLE, "number or word"), view)
     return None
 
 

@@ -289,3 +289,10 @@ def front_sheet(view: View) -> SheetSpec:
 def filtered_list(view: View) -> ListName:
     """The list that a filter means: that of the sheet in front, else the tape."""
     return front_sheet(view).list_name or "tape"
+
+
+def open_explanation(name: str, view: View) -> None:
+    """Writes a number or word out; closing it returns to the sheet that it was opened over."""
+    if view.sheet != "explain":
+        view.sheet_under_help = view.sheet if covers_panels(view.sheet) else ""
+    view.explained, view.sheet, view.scroll = name, "explain", 0

@@ -29,8 +29,8 @@ class View:
 
     `model` is the position model on screen, "" for the published one. `size` is the terminal's. `selected_option` and
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
-    sheet that help was opened over. `what_if` are the changed assumptions of the what-if by name, in its own words,
-    `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose `smile_row` counts
+    sheet that help or an explanation was opened over. `what_if` are the changed assumptions of the what-if by name, in
+    its own words, `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose `smile_row` counts
     from the forward. `lookback` is the place in LOOKBACKS, `smoothed` spreads the cells of the heat-map over their
     neighbours. `book_file` is the file of the own book, "" for none, `book_row` its selected move. `explained`
     is the number or word that the sheet of explanations writes out. `profile_horizon` and `profile_range` are of the

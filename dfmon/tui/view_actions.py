@@ -25,7 +25,7 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.models import known_models
 from dfmon.tui.render.options import SORT_LABELS
 from dfmon.tui.settings import ICONS, PALETTES
-from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, covers_panels, filtered_list, front_sheet
+from dfmon.tui.sheets import PANELS, SHEETS, SPECS_BY_NAME, covers_panels, filtered_list, front_sheet, open_explanation
 from dfmon.tui.view import (
     HEATMAP_LAYERS,
     LOOKBACKS,
@@ -41,7 +41,11 @@ from dfmon.tui.view import (
 from dfmon.tui.what_if_controls import CONTROLS, step_control
 
 ViewAction = Callable[[View, Frame], None]
-_EXPLAINED_OF_PANEL: Final = {"chart": "regime", "gauges": "ngi", "profile": "flip", "alerts": "scenario"}
+_EXPLAINED: Final = {  # the number or word of a panel or sheet that `enter` writes out
+    "chart": "regime", "gauges": "ngi", "profile": "flip", "alerts": "scenario", "coins": "outlook", "what-if": "ngi",
+    "forward": "outlook", "settlement": "unwind", "transitions": "scenario", "score": "hedge_flow", "book": "outlook",
+    "feeds": "age",
+}  # fmt: skip
 _LARGE_STEP: Final = 4  # values of a slider
 _LAYOUT_FIELDS: Final = (
     "panel", "zoom", "sheet", "sheet_under_help", "metric", "span", "cursor_strike", "cursor_column", "merge", "scroll",
@@ -111,11 +115,12 @@ def toggle_detail(view: View, frame: Frame) -> None:
     if view.sheet == "vol":
         view.smile, view.smile_row = not view.smile, 0
         return
-    if view.sheet == "explain" or view.sheet == "what-if" or (not view.sheet and view.panel in _EXPLAINED_OF_PANEL):
-        view.explained = _EXPLAINED_OF_PANEL.get(view.panel, "ngi") if not view.sheet else view.explained
+    if view.sheet == "explain":
         toggle_sheet("explain", view, frame)
-        return
-    toggle_sheet("detail", view, frame)
+    elif (name := _EXPLAINED.get(view.sheet or view.panel)) is not None:
+        open_explanation(name, view)
+    else:
+        toggle_sheet("detail", view, frame)
 
 
 def toggle_zoom(view: View, frame: Frame) -> None:

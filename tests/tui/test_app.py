@@ -22,6 +22,7 @@ from dfmon.tui import prompt
 from dfmon.tui.actions import Action
 from dfmon.tui.app import DfmonApp, writer_backlog
 from dfmon.tui.app_actions import APP_ACTIONS
+from dfmon.tui.render.explanation import EXPLAINABLE
 from dfmon.tui.render.options import filtered_options
 from dfmon.tui.request_actions import REQUEST_ACTIONS
 from dfmon.tui.settings import ScreenSettings, SettingsChange
@@ -651,3 +652,15 @@ async def test_an_edited_configuration_is_taken_over_and_a_broken_one_named() ->
         app.reread_config()
         app.view.notice = ""
         assert "broken edit" not in await harness.text(pilot)
+
+
+@pytest.mark.parametrize("key", ["C", "F", "S", "H", "f", "u", "K"])
+def test_enter_explains_the_number_of_every_sheet_and_closing_returns_to_it(key: str) -> None:
+    app = AppHarness(factory.snapshot()).app
+    app._handle_key(key, key)
+    sheet = app.view.sheet
+    app._handle_key("enter", None)
+    assert (app.view.sheet, app.view.sheet_under_help) == ("explain", sheet)
+    assert app.view.explained in EXPLAINABLE
+    app._handle_key("escape", None)
+    assert (app.view.sheet, app.view.sheet_under_help) == (sheet, "")

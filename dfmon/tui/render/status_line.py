@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from dfmon.tui.actions import PANEL_GROUPS, Action, is_available
 from dfmon.tui.render.feed_status import backfill_runs, feed_runs, worst_feed_by_venue, worst_feed_runs
 from dfmon.tui.render.formatting import (
@@ -21,6 +23,8 @@ from dfmon.tui.render.headline import speed_text
 from dfmon.tui.sheets import covers_panels, keymap_of
 from dfmon.tui.view import View
 
+_BAR_CELLS: Final = 24  # of the place in a recording
+
 
 def status_line(frame: Frame, width: int) -> list[Row]:
     """Feeds, drops, recorder, coverage and rate; a notice replaces them for a few seconds."""
@@ -38,6 +42,8 @@ def status_line(frame: Frame, width: int) -> list[Row]:
         speed = speed_text(runtime.replay_speed)
         parts.append((0, ((f"◆ REPLAY {status}{position_text}", "replay"), (f" {speed}" if speed else "", "dim"))))
         parts.append((2, ((f"at {format_time(frame.clock_ns)}Z", "replay"),)))
+        if is_wide and runtime.replay_position is not None:
+            parts.append((2, _position_runs(runtime.replay_position)))
     venue_feeds = worst_feed_by_venue(latest_snapshot.feeds) if latest_snapshot else []
     progress_runs = backfill_runs(runtime.backfill, is_wide)
     if (progress_runs or frame.mode == "replay") and not is_wide:
@@ -52,6 +58,12 @@ def status_line(frame: Frame, width: int) -> list[Row]:
     parts.append((2, ((_caveat_text(frame, is_wide), "caveat"),)))
     health = join_by_priority(parts, width - 2, 3 if is_wide else 2)
     return [fit(((" ", "text"), *linked(health, "app.feeds")), width)]
+
+
+def _position_runs(share: float) -> tuple[Run, ...]:
+    """`├────●───────┤`: the place in the recording."""
+    at = round(min(1.0, max(0.0, share)) * (_BAR_CELLS - 1))
+    return ("├" + "─" * at, "dim"), ("●", "replay"), ("─" * (_BAR_CELLS - 1 - at) + "┤", "dim")
 
 
 def _caveat_text(frame: Frame, is_wide: bool) -> str:
