@@ -30,16 +30,16 @@ class View:
     `model` is the position model on screen, "" for the published one. `size` is the terminal's. `selected_option` and
     `expiry_filter` belong to the positions sheet, "" for the first row and for all expiries. `sheet_under_help` is the
     sheet that help or an explanation was opened over. `what_if` are the changed assumptions of the what-if by name, in
-    its own words, `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose `smile_row` counts
-    from the forward. `lookback` is the place in LOOKBACKS, `smoothed` spreads the cells of the heat-map over their
-    neighbours. `book_file` is the file of the own book, "" for none, `book_row` its selected move. `explained`
-    is the number or word that the sheet of explanations writes out. `profile_horizon` and `profile_range` are of the
-    zoomed profile, whose `profile_column` counts from spot. `computed` are the last results of the sheets that compute,
-    by name. `map_row` counts the rows of the forward map from spot. `prompt` is the sign of the open input line, "" for
-    none, `prompt_error` the error in its text, `completions` what tab goes through, `history` the earlier texts of
-    each sign and `history_row` the one shown, counted from the newest. `count` are the digits before a move, `search`
-    the text that `/` looks for in lines, last seen in `found_line`, and `keys` the keys that are not the table's.
-    `config_error` is the mistake in the last edit of the configuration.
+    its own words, `what_if_row` the selected row. `smile` opens the smile of the expiry at `expiry_row`, whose
+    `smile_row` counts from the forward. `lookback` is the place in LOOKBACKS, `smoothed` spreads the cells of the
+    heat-map over their neighbours. `book_file` is the file of the own book, "" for none, `book_row` its selected move.
+    `explained` is the number or word that the sheet of explanations writes out. `profile_horizon` and `profile_range`
+    are of the zoomed profile, whose `profile_column` counts from spot. `computed` are the last results of the sheets
+    that compute, by name. `map_row` counts the rows of the forward map from spot. `prompt` is the sign of the open
+    input line, "" for none, `prompt_error` the error in its text, `completions` what tab goes through, `history` the
+    earlier texts of each sign and `history_row` the one shown, counted from the newest. `count` are the digits before a
+    move, `search` the text that `/` looks for in lines, last seen in `found_line`, and `keys` the keys that are not the
+    table's. `config_error` is the mistake in the last edit of the configuration.
     """
 
     underlying: str
