@@ -23,7 +23,7 @@ from dfmon.model.snapshot import FlowSnapshot, MetricRow
 from dfmon.model.units import DAY
 from dfmon.tui import prompt
 from dfmon.tui.actions import Action, is_available
-from dfmon.tui.app_actions import APP_ACTIONS
+from dfmon.tui.app_actions import APP_ACTIONS, write_output
 from dfmon.tui.chart_history import ChartHistory, HistoryReader, load_in_thread
 from dfmon.tui.commands import CommandResult
 from dfmon.tui.computation import Computed, SheetWorker
@@ -43,6 +43,7 @@ from dfmon.tui.shutdown import TERMINAL_CLOSED_CODE, GracefulExit, handle_signal
 from dfmon.tui.terminal import in_browser, shows_true_colour, shows_unicode
 from dfmon.tui.view import View
 from dfmon.tui.view_actions import VIEW_ACTIONS
+from dfmon.tui.view_output import ScreenOutput
 
 _REQUEST_NOTICES: Final = {
     "positions": "publishing positions",
@@ -281,9 +282,7 @@ class DfmonApp(App[None]):
         self.draw()
 
     def _handle_key(self, key: str, character: str | None) -> bool:
-        """Passes a key to the open prompt, or runs its action; False where it has none. ctrl+c and ctrl+z always have
-        their own.
-        """
+        """Passes a key but ctrl+c and ctrl+z to the open prompt, or runs its action; False where it has none."""
         if self.view.prompt and key not in ("ctrl+c", "ctrl+z"):
             self.handle_prompt_key(key, character)
             return True
@@ -334,11 +333,13 @@ class DfmonApp(App[None]):
         self.draw()
 
     def _carry_out(self, result: CommandResult) -> None:
-        """Runs the action, sends the request or opens the locator of a command. Raises UsageError."""
+        """Carries out what a command asks of the app. Raises UsageError."""
         if isinstance(result, Action):
             self.action_do(result.id)
         elif isinstance(result, Locator):
             self._open(result)
+        elif isinstance(result, ScreenOutput):
+            write_output(result, self)
         elif result is not None:
             self.submit(result)
 

@@ -16,6 +16,7 @@ from dfmon.tui.job_control import stop_wrappers
 from dfmon.tui.locators import locator_of
 from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.view import cycle
+from dfmon.tui.view_output import ScreenOutput, write_new_file
 
 if TYPE_CHECKING:
     from dfmon.tui.app import DfmonApp
@@ -69,6 +70,22 @@ def copy_locator(app: DfmonApp) -> None:
         _copy(app, str(locator_of(app.view, app.frame())))
     except UsageError as error:
         app.view.show_notice(str(error), app.clock(), 8)
+
+
+def write_output(output: ScreenOutput, app: DfmonApp) -> None:
+    """Writes an export to its file or to the clipboard, once the command line is off the screen."""
+    app.draw()
+    app.call_after_refresh(_write_output, output, app)
+
+
+def _write_output(output: ScreenOutput, app: DfmonApp) -> None:
+    screen = app.export_screenshot(title="dfmon") if output.suffix == ".svg" else app.screen_text()
+    content = output.content or screen.encode()
+    if output.path is None:
+        app.copy_to_clipboard(content.decode())
+    notice = write_new_file(output.path, content) if output.path else f"copied {len(content):,} bytes"
+    app.view.show_notice(notice, app.clock(), 8)
+    app.draw()
 
 
 def _copy(app: DfmonApp, text: str) -> None:

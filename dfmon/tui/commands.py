@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from dfmon.engine.hub import Request
@@ -30,9 +29,10 @@ from dfmon.tui.settings import ICONS, PALETTES
 from dfmon.tui.sheets import ACTIONS, ACTIONS_BY_ID, filtered_list, open_explanation
 from dfmon.tui.view import HEATMAP_LAYERS, SORT_KEYS, SPANS, View
 from dfmon.tui.view_actions import show_model
+from dfmon.tui.view_output import COPIES, ScreenOutput, copied_view, exported_view, named_path
 from dfmon.tui.what_if_controls import set_arguments
 
-CommandResult = Request | Action | Locator | None
+CommandResult = Request | Action | Locator | ScreenOutput | None
 _SPAN_NAMES: Final = tuple(name for name, _ in SPANS)
 CommandHandler = Callable[[View, Frame, str], CommandResult]
 
@@ -218,11 +218,19 @@ def _show_explanation(view: View, frame: Frame, text: str) -> CommandResult:
 def _show_book(view: View, frame: Frame, text: str) -> CommandResult:
     """Opens the own book; with a file that of this file."""
     if text:
-        path = Path(text).expanduser() if text.startswith("~/") else Path(text)
+        path = named_path(text)
         read_positions(path)
         view.book_file = str(path)
     view.sheet, view.scroll = "book", 0
     return None
+
+
+def _export(view: View, frame: Frame, text: str) -> CommandResult:
+    return exported_view(frame, text)
+
+
+def _copy(view: View, frame: Frame, text: str) -> CommandResult:
+    return copied_view(frame, resolve_choice(text, COPIES, "kind of copy"))
 
 
 def _request_seek(view: View, frame: Frame, text: str) -> CommandResult:
@@ -249,6 +257,8 @@ COMMANDS: Final[tuple[Command, ...]] = (
     Command("size", "smallest print shown, in coins", _set_tape_min),
     Command("what-if", USAGE, _show_what_if),
     Command("book", "FILE of your positions; without one: open the sheet", _show_book, optional=True),
+    Command("export", "FILE.csv | .json | .parquet | .txt | .svg", _export),
+    Command("copy", " | ".join(COPIES), _copy, choices=lambda frame: COPIES),
     Command("explain", "ngi | flip | regime | scenario ...", _show_explanation, choices=lambda frame: EXPLAINABLE),
     Command("palette", " | ".join(PALETTES), _set_palette, choices=lambda frame: PALETTES),
     Command("icons", " | ".join(ICONS), _set_icons, choices=lambda frame: ICONS),

@@ -43,7 +43,7 @@ _HOW: Final = ":book FILE, or start with --book FILE; instrument_name,position o
 def own_book_sheet(frame: Frame, rect: Rect) -> list[Row]:
     """The sheet at any size."""
     width, height = inner_size(rect)
-    snapshot, found = frame.snapshot, frame.result("book", OwnBook)
+    snapshot, found = frame.snapshot, shown_book(frame)
     title: list[Run] = [("B OWN BOOK", "title")]
     if not frame.view.book_file:
         return bordered_panel(rect, title, [(), ((f"  no file: {_HOW}", "dim"),)], focus=False)
@@ -63,6 +63,11 @@ def own_book_sheet(frame: Frame, rect: Rect) -> list[Row]:
     if (left := height - len(rows)) >= _MIN_OPTION_ROWS:
         rows += _option_rows(frame, found, width, left)
     return bordered_panel(rect, title, rows, focus=False)
+
+
+def shown_book(frame: Frame) -> OwnBook | None:
+    """The last result for the book on screen."""
+    return frame.result("book", OwnBook)
 
 
 def _count_text(snapshot: FlowSnapshot, found: OwnBook, has_room: bool) -> str:
