@@ -1,4 +1,6 @@
-"""Every fault on the line, and the state afterwards against that of a session on the same exchange without it.
+"""Faults of real sockets, and the state afterwards against that of a session on the same exchange without them.
+
+Faults that do not need a socket (edited frames, refusals of the exchange, clocks, disks) are those of `tests/worlds`.
 
 `LINK_FAULTS` states for each fault within how many venue seconds after its end both sessions know the same: prints of
 every instrument, marks, quotes, open interest, forwards, books and listings. What is polled bounds it from below: book
@@ -10,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -29,13 +30,6 @@ pytestmark = pytest.mark.slow
 
 Fault = Callable[[Pair], Awaitable[None]]
 HEARTBEATS: Final = tuple(text for spec in VENUES for text in spec.heartbeats)
-
-
-async def latency(pair: Pair) -> None:
-    """Every byte of the venue two seconds late."""
-    pair.set_links(latency_s=2.0)
-    await pair.market_time(12.0)
-    pair.set_links(latency_s=0.0)
 
 
 async def bandwidth(pair: Pair) -> None:
@@ -85,51 +79,6 @@ async def silence(pair: Pair) -> None:
     for proxy in pair.proxies.values():
         proxy.edit_existing(lambda frame: [frame] if is_heartbeat(frame, HEARTBEATS) else [])
     await pair.until(lambda: len({source for source, _ in pair.faulted.lost[lost:]}) == len(SOURCES))
-
-
-async def garbage(pair: Pair) -> None:
-    """Frames that are none, between the real ones."""
-    rng = random.Random(5)
-
-    def edit(frame: bytes) -> list[bytes]:
-        noise = [
-            rng.randbytes(rng.randrange(1, 200)).decode("latin-1").encode(),
-            frame[: rng.randrange(len(frame))].decode(errors="ignore").encode(),
-            b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"trades.option.BTC.100ms","data":[{}]}}',
-            b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","U":"x"}}',
-            b'{"arg":{"channel":"books","instId":"BTC-USDT"},"data":null}',
-            b"[[[[[[" * 300,
-        ]
-        return [rng.choice(noise), frame]
-
-    pair.set_links(edit=edit)
-    await pair.market_time(12.0)
-    pair.set_links(edit=None)
-
-
-async def duplicates(pair: Pair) -> None:
-    """Every frame twice."""
-    pair.set_links(edit=lambda frame: [frame, frame])
-    await pair.market_time(12.0)
-    pair.set_links(edit=None)
-
-
-async def reordering(pair: Pair) -> None:
-    """Neighbouring frames change places."""
-    for link in pair.links:
-        pending: list[bytes] = []
-
-        def edit(frame: bytes, pending: list[bytes] = pending) -> list[bytes]:
-            if pending:
-                return [frame, pending.pop()]
-            pending.append(frame)
-            return []
-
-        link.edit = edit
-    await pair.market_time(12.0)
-    for link in pair.links:
-        link.edit = lambda frame, edit=link.edit: edit(frame)
-    pair.set_links(edit=None)
 
 
 async def lost_prints(pair: Pair) -> None:
@@ -195,12 +144,8 @@ async def dns_failure(pair: Pair) -> None:
 
 # fault -> what it does, and the venue seconds within which it heals
 LINK_FAULTS: Final[dict[str, tuple[Fault, float]]] = {
-    "latency": (latency, 60.0),
     "bandwidth": (bandwidth, 60.0),
     "slices": (slices, 60.0),
-    "garbage": (garbage, 60.0),
-    "duplicates": (duplicates, 60.0),
-    "reordering": (reordering, 120.0),
     "lost prints": (lost_prints, 60.0),
     "reset": (reset, 120.0),
     "half-close": (half_close, 120.0),
@@ -208,7 +153,6 @@ LINK_FAULTS: Final[dict[str, tuple[Fault, float]]] = {
     "black hole": (black_hole, 120.0),
     "silence with pings alive": (silence, 120.0),
     "REST 429": (lambda pair: rest_status(pair, 429), 120.0),
-    "REST 503": (lambda pair: rest_status(pair, 503), 120.0),
     "no DNS": (dns_failure, 120.0),
 }
 
@@ -218,21 +162,6 @@ async def closed(pair: Pair, code: int) -> None:
     lost = len(pair.faulted.lost)
     pair.server.faults.close = CloseConnection(code, "because")
     await pair.until(lambda: len({source for source, _ in pair.faulted.lost[lost:]}) == len(SOURCES))
-
-
-async def maintenance(pair: Pair) -> None:
-    """Ten seconds of it, announced; the sockets are gone at its end."""
-    lost = len(pair.faulted.lost)
-    pair.server.faults.maintenance = True
-    await pair.market_time(10.0)
-    pair.server.faults.maintenance = False
-    await pair.until(lambda: any(source == "deribit" for source, _ in pair.faulted.lost[lost:]))
-
-
-async def lost_books(pair: Pair) -> None:
-    """A second of changes of every book is missing."""
-    pair.server.faults.lose_books = 10
-    await pair.until(lambda: pair.server.faults.lose_books == 0)
 
 
 async def shutdown_notices(pair: Pair) -> None:
@@ -248,11 +177,7 @@ async def roll(pair: Pair) -> None:
 
 
 EXCHANGE_FAULTS: Final[dict[str, tuple[Fault, float]]] = {
-    "close 1001": (lambda pair: closed(pair, 1001), 120.0),
-    "close 4000": (lambda pair: closed(pair, 4000), 120.0),
     "dropped": (lambda pair: closed(pair, 1006), 120.0),
-    "maintenance": (maintenance, 120.0),
-    "lost books": (lost_books, 120.0),
     "shutdown notices": (shutdown_notices, 120.0),
     "roll": (roll, 120.0),
 }

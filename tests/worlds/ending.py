@@ -82,6 +82,8 @@ def _check_history(world: World, run: SessionRun) -> None:
     times = Counter(row.ts_ns for row in rows)
     if repeated := [ts for ts, n in times.items() if n > 1]:
         world.fail(f"the history has {len(repeated)} times twice")
+    if not world.disk_failed and not world.clock_changed and (lost := run.history_times - times.keys()):
+        world.fail(f"{len(lost)} snapshots of {len(run.history_times)} are not in the history")
 
 
 def _check_redis(world: World) -> None:

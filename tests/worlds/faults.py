@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,7 @@ from dfmon.sim.faults import CloseConnection
 from dfmon.venues.health.socket_watchdog import is_heartbeat
 from dfmon.venues.registry import VENUES
 from tests.worlds.network import Line
+from tests.worlds.user import use_screen
 
 if TYPE_CHECKING:
     from tests.worlds.world import World
@@ -93,6 +95,18 @@ def _unresolved(strike: Strike) -> End:
     return strike.set_lines(unresolved=True)
 
 
+def _refused_handshakes(strike: Strike) -> End:
+    """Connections are broken, and the answers to new ones are none that a websocket begins with."""
+    status = strike.rng.choice(
+        ("401 No", "403 No", "429 Slow Down", "503 Busy", "302 Found", "101 Switching Protocols")
+    )
+    answer = strike.rng.choice(
+        (f"HTTP/1.1 {status}\r\nLocation: /\r\nContent-Length: 0\r\n\r\n".encode(), b"\x15\x03", b"")
+    )
+    _reset(strike)
+    return strike.set_lines(handshake=answer)
+
+
 def _slices(strike: Strike) -> End:
     return strike.set_lines(slice_bytes=strike.rng.choice((7, 37, 401, 1500)))
 
@@ -100,6 +114,12 @@ def _slices(strike: Strike) -> End:
 def _latency(strike: Strike) -> End:
     strike.count()
     return strike.set_lines(latency_s=strike.rng.uniform(0.05, 3.0), jitter_s=strike.rng.uniform(0.0, 2.0))
+
+
+def _uneven(strike: Strike) -> End:
+    """Each connection has a latency of its own, so that one overtakes another."""
+    strike.count()
+    return strike.set_lines(spread_s=strike.rng.choice((0.3, 2.0, 8.0)))
 
 
 def _bandwidth(strike: Strike) -> End:
@@ -171,6 +191,9 @@ def _odd_values(strike: Strike) -> End:
     return strike.set_lines(edit=edit)
 
 
+_MILLISECONDS: Final = re.compile(
+    rb"\b179\d{10}\b"
+)  # the times of a world; Deribit's of books and marks are among them
 _ODD_FIELDS: Final = {
     "best_bid_price": (0.0, None), "best_ask_price": (0.0, None), "bid_iv": (0.0, None), "ask_iv": (500.0, 0.0),
     "mark_iv": (0.0, 999.0), "trade_id": (2**63, "x-1"), "a": (2**62,), "seqId": (-1, 2**60, 3), "prevSeqId": (-1, 7),
@@ -259,6 +282,21 @@ def _venue_clock(strike: Strike) -> End:
     return strike.set_exchange(skew_s=strike.rng.choice((-90.0, -3.0, -0.4, 0.4, 3.0, 90.0)))
 
 
+def _venue_drift(strike: Strike) -> End:
+    strike.count()
+    return strike.world.drift_venues(strike.rng.choice((-0.02, -0.002, 0.002, 0.02)))
+
+
+def _clocks_disagree(strike: Strike) -> End:
+    """The times of one host are others than those of the rest."""
+    shift_ms = strike.rng.choice((-60_000, -2_000, -300, 300, 2_000, 60_000))
+
+    def edit(frame: bytes) -> list[bytes]:
+        return [_MILLISECONDS.sub(lambda found: str(int(found.group()) + shift_ms).encode(), frame)]
+
+    return strike.set_lines(edit=edit)
+
+
 # ---- this machine --------------------------------------------------------------------------------------------------
 
 
@@ -315,6 +353,11 @@ def _requests(strike: Strike) -> None:
         strike.count()
 
 
+def _keys(strike: Strike) -> End:
+    """A user presses keys, types commands and changes the position model."""
+    return strike.world.run_beside(use_screen(strike.world, strike.rng))
+
+
 # ---- outputs -------------------------------------------------------------------------------------------------------
 
 
@@ -358,6 +401,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "no-dns": Fault(_unresolved),
     "latency": Fault(_latency),
     "bandwidth": Fault(_bandwidth),
+    "uneven": Fault(_uneven),
+    "refused-handshakes": Fault(_refused_handshakes),
     "slices": Fault(_slices),
     "duplicates": Fault(_duplicates),
     "reordering": Fault(_reordering),
@@ -381,6 +426,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "pulled-quotes": Fault(_once(pull_quotes=True)),
     "cascade": Fault(_once(cascade=-1)),
     "venue-clock": Fault(_venue_clock),
+    "venue-drift": Fault(_venue_drift),
+    "clocks-disagree": Fault(_clocks_disagree),
     "wall-step": Fault(_wall_step),
     "wall-drift": Fault(_wall_drift),
     "overload": Fault(_overload, (5.0, 30.0)),
@@ -392,6 +439,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "torn-write": Fault(_disk("torn")),
     "bit-flip": Fault(_bit_flip),
     "requests": Fault(_requests),
+    "keys": Fault(_keys),
     "redis-stall": Fault(_redis_line(silent=True)),
     "redis-away": Fault(_redis_away),
     "redis-refuses": Fault(_redis_refuses),

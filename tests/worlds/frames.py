@@ -24,6 +24,7 @@ class EditingLine(Protocol):
 
     edit: Edit | None
     body: Callable[[bytes], Pieces] | None
+    handshake: bytes | None
     effects: int
 
 
@@ -62,6 +63,9 @@ class FrameEditor:
                 return [(0.0, data)]
             line.effects += 1
             return line.body(data)
+        if not self._head_done and line.handshake is not None:
+            line.effects += 1
+            return [(0.0, line.handshake), (0.0, b"")] if line.handshake else [(0.0, b"")]
         data = self._rest + data
         pieces: list[bytes] = []
         if not self._head_done:

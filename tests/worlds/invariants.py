@@ -8,13 +8,16 @@ from __future__ import annotations
 import logging
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.snapshot import FlowSnapshot, to_json
 from dfmon.model.units import SECOND
 from tests.snapshot_checks import nulls, numbers, reason_for
+from tests.worlds.books import check_books
 from tests.worlds.session import PASSWORD, TOKEN, SessionRun
 
 if TYPE_CHECKING:
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
 STALE_LIMIT_S: Final = 15.0 + 1.0  # of marks, and the second within which it must be said; a tick comes to it
 QUIET_S: Final = 130.0  # without a fault, after which nothing may be stale any more
 _DETAIL_EVERY: Final = 20
+_BOOKS_EVERY: Final = 5
 _MIN_SPACING: Final = 0.5  # of two ticks, while no clock is changed: a slow machine may delay the first
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_REASON: Final = re.compile(r"[a-z_0-9.-]+(, [a-z_0-9.-]+)*: (?!partial)")  # of missing fields, not of what is left out
 _SUMS: Final = ("ngi", "vss", "chl", "volg")
 _TOLERANCE: Final = 1e-9
 
@@ -38,6 +43,8 @@ def check_snapshot(world: World, run: SessionRun, before: FlowSnapshot | None, n
     _check_staleness(world, run, now)
     _check_held(world, run, before, now)
     _check_bounds(world, run)
+    if now.seq % _BOOKS_EVERY == 0:
+        check_books(world, run)
     if run.driver.overruns and not world.is_ever_slow and not world.clock_changed:
         world.fail(f"{run.driver.overruns} ticks came before the last one was computed")
 
@@ -52,12 +59,24 @@ def _check_sequence(world: World, before: FlowSnapshot | None, now: FlowSnapshot
 
 def _check_nulls(world: World, now: FlowSnapshot, text: bytes) -> None:
     shown = msgspec.json.decode(text)
-    for missing in nulls(shown):
-        if not reason_for(missing, shown["unavailable"]):
-            world.fail(f"{missing} has no reason")
+    missing, sentences = nulls(shown), shown["unavailable"]
+    reasons = {path: reason_for(path, sentences) for path in missing}
+    for path, reason in reasons.items():
+        if not reason:
+            world.fail(f"{path} has no reason")
     check_text(world, text.decode(), "a snapshot")
-    if now.seq % _DETAIL_EVERY == 0 and not all(map(math.isfinite, numbers(msgspec.to_builtins(now.without_views())))):
+    if now.seq % _DETAIL_EVERY == 0:
+        _check_tables(world, now)
+
+
+def _check_tables(world: World, now: FlowSnapshot) -> None:
+    """No number anywhere is NaN or infinite, and every reason for missing fields has one that is missing."""
+    if not all(map(math.isfinite, numbers(msgspec.to_builtins(now.without_views())))):
         world.fail("a number is not finite")
+    missing = nulls(msgspec.json.decode(to_json(now, "live", detail=True)))
+    for sentence in now.unavailable:
+        if _REASON.match(sentence) and not any(reason_for(path, [sentence]) for path in missing):
+            world.fail(f"nothing is missing, but {sentence!r}")
 
 
 def _check_bands(world: World, now: FlowSnapshot) -> None:
@@ -65,21 +84,24 @@ def _check_bands(world: World, now: FlowSnapshot) -> None:
         metric = getattr(now.metrics, name)
         if metric.lo is not None and metric.hi is not None and not metric.lo <= metric.hi:
             world.fail(f"the band of {name} is {metric.lo} to {metric.hi}")
+        elif None not in (metric.lo, metric.hi, metric.value) and not metric.lo <= metric.value <= metric.hi:
+            world.fail(f"{name} {metric.value} is outside of its band, {metric.lo} to {metric.hi}")
     flip = now.flip
     if flip.lo is not None and flip.hi is not None and not flip.lo <= flip.hi:
         world.fail(f"the band of the flip is {flip.lo} to {flip.hi}")
 
 
 def _check_sums(world: World, now: FlowSnapshot) -> None:
-    for name in _SUMS:
+    """Expiries add up to the totals, and strikes do."""
+    tables: tuple[tuple[str, Sequence[Any]], ...] = ("expiries", now.by_expiry), ("strikes", now.by_strike)
+    for (what, rows), name in product(tables, _SUMS):
         total = getattr(now.metrics, name).value
-        parts = [getattr(row, name, None) for row in now.by_expiry]
-        if total is None or not parts or any(part is None for part in parts):
+        parts = [part for row in rows if (part := getattr(row, name)) is not None]
+        if total is None or not parts or len(parts) < len(rows):
             continue
-        size = sum(abs(part) for part in parts if part is not None)
-        error = abs(sum(part for part in parts if part is not None) - total)
-        if error > _TOLERANCE * max(size, 1.0):
-            world.fail(f"{name} of the expiries add up to another total, {error:g} off")
+        error = abs(sum(parts) - total)
+        if error > _TOLERANCE * max(sum(map(abs, parts)), 1.0):
+            world.fail(f"{name} of the {what} add up to another total, {error:g} off")
 
 
 def _check_staleness(world: World, run: SessionRun, now: FlowSnapshot) -> None:

@@ -31,12 +31,14 @@ class Line:
 
     latency_s: float = 0.001
     jitter_s: float = 0.0
+    spread_s: float = 0.0  # the latencies of its connections lie up to this apart
     slice_bytes: int = 0
     bytes_per_s: float = 0.0
     silent: bool = False  # connections stay open and carry nothing
     refused: bool = False
     unresolved: bool = False
     edit: Edit | None = None  # of the text frames of a websocket
+    handshake: bytes | None = None  # in place of the answer to a websocket's handshake, and the end
     body: Callable[[bytes], list[tuple[float, bytes]]] | None = None  # of REST responses: waits and pieces
     effects: int = 0  # how often it changed what would have happened
     delivered_s: float = 0.0  # when anything last arrived at a client
@@ -192,6 +194,7 @@ class Wire:
         self._loop, self._line, self._rng, self._editor = loop, line, rng, editor
         self._pieces: deque[tuple[float, bytes]] = deque()  # when each arrives at the earliest
         self._last_s = 0.0
+        self._share = rng.random()  # of the spread of latencies
         self._timer: asyncio.TimerHandle | None = None
         self.downward = False  # from the server to the client
         self.sender: End
@@ -209,7 +212,11 @@ class Wire:
 
     def _put(self, piece: bytes, wait_s: float) -> None:
         line = self._line
-        travel_s = line.latency_s + (self._rng.random() * line.jitter_s if line.jitter_s else 0.0)
+        travel_s = (
+            line.latency_s
+            + line.spread_s * self._share
+            + (self._rng.random() * line.jitter_s if line.jitter_s else 0.0)
+        )
         if line.bytes_per_s:
             travel_s += len(piece) / line.bytes_per_s
             self._last_s += len(piece) / line.bytes_per_s

@@ -81,7 +81,7 @@ def plant(bug: PlantedBug, folder: Path) -> None:
     for name in ("dfmon", "tests", "pyproject.toml", "config.toml"):
         source, target = ROOT / name, folder / name
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "screens"))
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "__snapshots__"))
         else:
             shutil.copy(source, target)
     file = folder / "dfmon" / bug.file

@@ -46,6 +46,7 @@ class SessionRun:
         self.process = Process(f"dfmon {number}")
         self.digests: list[str] = []
         self.newest: FlowSnapshot | None = None
+        self.history_times: set[int] = set()
         self.started_s = world.loop.time()
         self._world = world
         self._stop = asyncio.Event()
@@ -115,6 +116,8 @@ class SessionRun:
     def _on_snapshot(self, snapshot: FlowSnapshot) -> None:
         text = to_json(snapshot, "live")
         self.digests.append(digest(snapshot, text))
+        if snapshot.spot is not None and snapshot.state != "stale":
+            self.history_times.add(snapshot.ts_ns)
         self._world.on_snapshot(self, self.newest, snapshot, text)
         self.newest = snapshot
 

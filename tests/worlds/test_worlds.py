@@ -10,10 +10,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dfmon.engine.market import LocalBook
 from dfmon.model.errors import UsageError
+from dfmon.sim.market.ladder import BookChange, Ladder, LadderSpec
 from tests.worlds.__main__ import main, parse_seeds
+from tests.worlds.books import book_differences
 from tests.worlds.frames import FrameEditor, text_frame
 from tests.worlds.layers import Layers
 from tests.worlds.loop import PROCESS, DeadlockError, Process, WorldLoop
@@ -48,7 +52,7 @@ def run_in_process(plan: Plan, folder: Path, **environment: str) -> str:
 def test_a_world_is_equal_to_the_bit_under_another_hash_seed_and_in_debug_mode(tmp_path: Path) -> None:
     plan = Plan(
         5, 1.0,
-        (Injection("reset", 12.0, 5.0, ""), Injection("slices", 20.0, 5.0, "okx"), Injection("kill", 30.0, 5.0, "")),
+        (Injection("reset", 12.0, 5.0, ""), Injection("keys", 15.0, 20.0, ""), Injection("kill", 30.0, 5.0, "")),
         2.0,
     )  # fmt: skip
     first = run_in_process(plan, tmp_path, PYTHONHASHSEED="1")
@@ -204,6 +208,7 @@ def test_layers_end_in_any_order_and_leave_no_trace() -> None:
 class EditedLine:
     edit: object = None
     body: object = None
+    handshake: bytes | None = None
     effects: int = 0
 
 
@@ -220,3 +225,23 @@ def test_frames_are_edited_however_they_are_cut() -> None:
         text_frame(text) for text in (b"aaa", b"AAA", b"b" * 70_000, b"B" * 70_000)
     )
     assert line.effects == 2
+
+
+def test_a_handshake_gets_another_answer_and_the_end() -> None:
+    editor, line = FrameEditor(), EditedLine(handshake=b"HTTP/1.1 503 Busy\r\n\r\n")
+    editor.requests.edit(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", line)  # type: ignore[arg-type]
+    answer = editor.edit(b"HTTP/1.1 101 Go\r\n\r\n", line)  # type: ignore[arg-type]
+    assert answer == [(0.0, b"HTTP/1.1 503 Busy\r\n\r\n"), (0.0, b"")]
+
+
+def test_a_book_differs_where_a_change_was_missed_a_while_ago() -> None:
+    true, known = Ladder(LadderSpec(0.1, 50, 40, 100.0, 3), 90_000.0, np.random.default_rng(1)), LocalBook()
+    known.replace_levels(*([(price * 0.1, size) for price, size in side.items()] for side in (true.bids, true.asks)))
+    true.change_log.clear()
+    assert book_differences(known, true, sizes=True) == []
+    price, size = true.top_bids(3)[-1]
+    known.update_levels([(price * 0.1, size + 1.0)], [])
+    assert book_differences(known, true, sizes=True) == [pytest.approx(price * 0.1)]
+    assert book_differences(known, true, sizes=False) == []
+    true.change_log.append(BookChange(true.version + 1, {price: size}, {}))
+    assert book_differences(known, true, sizes=True) == []

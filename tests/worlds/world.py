@@ -16,7 +16,7 @@ import secrets
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -121,6 +121,42 @@ class World:
             self._drift -= rate
 
         return end
+
+    def drift_venues(self, rate: float) -> Callable[[], None]:
+        """The clocks of the venues run faster than they should; at the end they jump back."""
+        self.clock_changed = True
+        start_s = self.loop.time()
+        remove = self.exchange_layers.push(skew_s=0.0)
+
+        async def run() -> None:
+            nonlocal remove
+            while True:
+                await asyncio.sleep(_DRIFT_STEP_S)
+                remove()
+                remove = self.exchange_layers.push(skew_s=rate * (self.loop.time() - start_s))
+
+        stop = self.run_beside(run())
+
+        def end() -> None:
+            stop()
+            remove()
+
+        return end
+
+    def run_beside(self, work: Coroutine[Any, Any, None]) -> Callable[[], None]:
+        """Runs work of a fault until the result is called; what it raises is a failure of the world."""
+        task = self.loop.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._on_end_of_work)
+
+        def end() -> None:
+            task.cancel()
+
+        return end
+
+    def _on_end_of_work(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            self.fail(f"a user met {describe(exc)}")
 
     def count_effect(self) -> None:
         self.effects += 1
