@@ -25,8 +25,9 @@ LIVE_KEYS: Final = frozenset({"screen.palette", "screen.icons", "screen.rate_hz"
 class ConfigWatch:
     """Reads the file of a configuration again when it has changed."""
 
-    def __init__(self, source: ConfigSource, config: Config, make_settings: Callable[[Config], ScreenSettings]) -> None:
-        self._source, self._config, self._make_settings = source, config, make_settings
+    def __init__(self, source: ConfigSource, make_settings: Callable[[Config], ScreenSettings]) -> None:
+        self._source, self._make_settings = source, make_settings
+        self._config = source.load()  # not that of the session: a demo has other addresses than the file
         self._stamp = self._read_stamp()
 
     def poll(self) -> SettingsChange | None:

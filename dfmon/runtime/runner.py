@@ -150,7 +150,7 @@ def run_with_screen(
     app = DfmonApp(session.hub, settings, session.submit, load_past, clock.now_ns)
     if (source := options.get("config_source")) is not None:
         app.poll_config = ConfigWatch(
-            source, config, lambda edited: screen_settings(edited, underlyings, options, clock.speed)
+            source, lambda edited: screen_settings(edited, underlyings, options, clock.speed)
         ).poll
     market.start()
     try:

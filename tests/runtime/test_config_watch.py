@@ -19,9 +19,7 @@ class EditedFile:
         self.path = path
         self.path.write_text(text, encoding="utf-8")
         source = config.ConfigSource(path, {"HOME": "/nowhere"}, {}, {}, ".env")
-        self._watch = ConfigWatch(
-            source, source.load(), lambda c: screen_settings(c, ("BTC",), {"config_source": source})
-        )
+        self._watch = ConfigWatch(source, lambda c: screen_settings(c, ("BTC",), {"config_source": source}))
 
     def edit(self, text: str) -> SettingsChange | None:
         self.path.write_text(text, encoding="utf-8")
