@@ -42,6 +42,7 @@ def books(folder: Path) -> list[Path]:
     return sorted(folder.glob("book-*.parquet"))
 
 
+@pytest.mark.slow
 def test_file_has_the_book_and_the_snapshot(folder: Path) -> None:
     import pyarrow.parquet as parquet
 

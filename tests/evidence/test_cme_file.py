@@ -61,7 +61,8 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
 def test_new_column_is_named_and_costs_nothing(tmp_path: Path) -> None:
     lines = [f"{line},{'NewThing' if not n else 7}" for n, line in enumerate(settlements())]
     file = read_cme(written(tmp_path / "cme.csv", lines))
-    assert file.notes == [f"{tmp_path}/cme.csv: columns that are not read: NewThing"]
+    (note,) = file.notes  # a long path is cut at its beginning
+    assert note.endswith("/cme.csv: columns that are not read: NewThing")
     assert len(file.boards) == 1
 
 

@@ -87,6 +87,7 @@ def test_integrity_counts_each_kind() -> None:
     )
 
 
+@pytest.mark.slow
 def test_short_recording_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recording = next(path for path in shared_data.compat().iterdir() if path.is_dir() or path.suffix == ".dfj")
     assert run(["evidence", str(recording), "--ledger", str(tmp_path / "l.jsonl")]) == 2

@@ -83,6 +83,7 @@ def test_a_replay_goes_to_the_time_and_a_live_market_says_what_was_then() -> Non
     assert "is not in the history here" in live.view.notice
 
 
+@pytest.mark.slow
 async def test_it_is_copied_by_a_key_opened_by_a_line_and_at_the_start() -> None:
     settings = ScreenSettings(("BTC", "ETH"), locator="dfmon://BTC/heatmap?layer=vss")
     harness = AppHarness(factory.snapshot(), settings=settings)

@@ -28,6 +28,7 @@ async def _click(
     await pilot.pause()
 
 
+@pytest.mark.slow
 async def test_every_part_of_the_screen_is_reached_by_clicks() -> None:
     harness = AppHarness(factory.snapshot())
     harness.hub.publish(factory.snapshot(underlying="ETH", spot=3_512.25))
@@ -115,6 +116,7 @@ def test_an_open_input_line_takes_no_click() -> None:
 SIZES = ((80, 24), (120, 40), (160, 48), (200, 60), (60, 20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=lambda s: f"{s[0]}x{s[1]}")
 def test_every_link_on_every_sheet_is_a_command(size: tuple[int, int]) -> None:
     for name in RENDERERS:

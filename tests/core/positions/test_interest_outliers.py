@@ -118,6 +118,7 @@ def test_verdicts_are_those_of_one_value_after_the_other(seed: int, count: int) 
     assert names.tolist() == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 30))
 def test_ticks_give_the_same_bits_with_wrong_values(seed: int, ticks: int) -> None:
