@@ -86,6 +86,7 @@ def test_distance_of_a_member_is_that_of_its_nearest_zero() -> None:
 def test_short_side_is_where_more_short_gamma_lies() -> None:
     ngi, strikes = np.array([-3.0, -1.0, 50.0, -2.0]), np.array([80.0, 90.0, 105.0, 110.0])
     assert strike_features(100.0, ngi, strikes, ngi, strikes, 100.0, 0.01, 5.0).short_side == -1
+    assert strike_features(90.0, ngi, strikes, ngi, strikes, 100.0, 0.01, 5.0).short_side == -1  # at spot: below
     assert strike_features(85.0, ngi, strikes, ngi, strikes, 100.0, 0.01, 5.0).short_side == 0
     assert strike_features(79.0, ngi, strikes, ngi, strikes, 100.0, 0.01, 5.0).short_side == 1
 
