@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dfmon.model.errors import UsageError
 from tests.worlds.coverage import Coverage
-from tests.worlds.plan import MAX_SEED, MIN_MINUTES, Plan, check_fault, plan_of_seed, read_plan
+from tests.worlds.plan import MAX_SEED, MIN_MINUTES, TICK_RANGE_S, Plan, check_fault, plan_of_seed, read_plan
 from tests.worlds.runs import run_all
 from tests.worlds.shrink import report_failure
 from tests.worlds.world import Outcome
@@ -43,12 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.worlds", description=__doc__)
     parser.add_argument("--seeds", default="0..9", help="a seed, a range such as 0..999, or random:COUNT")
     parser.add_argument("--minutes", default="10", help=f"virtual minutes of each world, at least {MIN_MINUTES:g}")
-    parser.add_argument("--tick", type=float, default=1.0, help="seconds between two snapshots")
+    parser.add_argument("--tick", default="1", help="seconds between two snapshots")
     parser.add_argument("--faults", default="", help="kinds of faults, separated by commas (all)")
     parser.add_argument("--world", type=Path, help="runs the world of this file instead")
     parser.add_argument("--out", type=Path, default=Path("worlds"), help="folder of failing worlds and recordings")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="worlds at a time")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="starts no world after these wall seconds")
+    parser.add_argument("--jobs", default=str(os.cpu_count() or 1), help="worlds at a time")
+    parser.add_argument("--seconds", default="inf", help="starts no world after these wall seconds")
     parser.add_argument("--no-shrink", action="store_true", help="leaves failing worlds as they are")
     parser.add_argument("--digests", action="store_true", help="prints the digest of all snapshots of each world")
     parser.add_argument("--list", action="store_true", help="lists the faults")
@@ -59,17 +59,19 @@ def _plans(args: argparse.Namespace) -> list[Plan]:
     if args.world is not None:
         return [read_plan(args.world)]
     only = tuple(check_fault(name) for name in args.faults.split(",") if name)
-    return [plan_of_seed(seed, _minutes(args.minutes), only, args.tick) for seed in parse_seeds(args.seeds)]
+    minutes, tick_s = _number(args, "minutes", MIN_MINUTES, 1440.0), _number(args, "tick", *TICK_RANGE_S)
+    return [plan_of_seed(seed, minutes, only, tick_s) for seed in parse_seeds(args.seeds)]
 
 
-def _minutes(text: str) -> float:
+def _number(args: argparse.Namespace, name: str, lowest: float, highest: float) -> float:
+    text = getattr(args, name)
     try:
-        minutes = float(text)
+        number = float(text)
     except ValueError:
-        minutes = float("nan")
-    if not MIN_MINUTES <= minutes <= 1440.0:
-        raise UsageError(f"--minutes: found {text!r}, allowed are numbers from {MIN_MINUTES:g} to 1440")
-    return minutes
+        number = float("nan")
+    if not lowest <= number <= highest:
+        raise UsageError(f"--{name}: found {text!r}, allowed are numbers from {lowest:g} to {highest:g}")
+    return number
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -89,8 +91,9 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _run(plans: list[Plan], args: argparse.Namespace) -> int:
+    jobs, seconds = _number(args, "jobs", 1, 1000), _number(args, "seconds", 0.0, float("inf"))
     started, outcomes, failed = time.monotonic(), list[Outcome](), list[Outcome]()
-    for outcome in run_all(plans, args.jobs, args.seconds):
+    for outcome in run_all(plans, int(jobs), seconds):
         outcomes.append(outcome)
         if outcome.failures:
             failed.append(outcome)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from dfmon.model.snapshot import FlowSnapshot
+from tests.worlds.faults import FAULTS
 
 
 class Coverage(msgspec.Struct):
@@ -59,5 +60,9 @@ class Coverage(msgspec.Struct):
             rows.append(
                 f"{fault:<18} {self.injected[fault]:>8}  {self.effective[fault]:>11}  {self.changed[fault]:>14}"
             )
-        rows.append(f"transitions reached: {len(self.transitions)}, pairs of faults at once: {len(self.pairs)}")
+        kinds = Counter(name.partition(":")[0].split()[0] for name in self.transitions)
+        reached = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+        possible = len(FAULTS) * (len(FAULTS) + 1) // 2
+        rows.append(f"transitions reached: {len(self.transitions)} ({reached})")
+        rows.append(f"pairs of faults at once: {len(self.pairs)} of {possible}")
         return "\n".join(rows)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from dfmon.model.errors import UsageError
 from tests.worlds.faults import FAULTS, HOSTS
@@ -18,6 +19,7 @@ VERSION: Final = 1
 SETTLING_S: Final = 60.0  # without faults, at the beginning
 HEALING_S: Final = 180.0  # and at the end
 MIN_MINUTES: Final = 5.0
+TICK_RANGE_S: Final = 0.1, 60.0
 MAX_SEED: Final = 2**63 - 1
 
 
@@ -25,8 +27,8 @@ class Injection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A fault from `at_s` on for `duration_s`; on the way to `host`, if it is one of a line."""
 
     fault: str
-    at_s: float
-    duration_s: float
+    at_s: Annotated[float, Meta(ge=0.0)]
+    duration_s: Annotated[float, Meta(ge=0.0)]
     host: str
 
 
@@ -34,9 +36,9 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A world; `tests.worlds.world` runs it."""
 
     seed: int
-    minutes: float
+    minutes: Annotated[float, Meta(gt=0.0, le=1440.0)]
     injections: tuple[Injection, ...]
-    tick_s: float = 1.0
+    tick_s: Annotated[float, Meta(ge=TICK_RANGE_S[0], le=TICK_RANGE_S[1])] = 1.0
     version: int = VERSION
 
 
@@ -70,6 +72,8 @@ def read_plan(path: Path) -> Plan:
         raise UsageError(f"{path} is no world: {exc}") from None
     for injection in plan.injections:
         check_fault(injection.fault)
+        if injection.host not in ("", *HOSTS):
+            raise UsageError(f"{path}: no host is named {injection.host!r}; there are {', '.join(HOSTS)}")
     return plan
 
 

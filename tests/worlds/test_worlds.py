@@ -75,6 +75,9 @@ def test_a_world_that_failed_once_holds(name: str, tmp_path: Path) -> None:
         (["--seeds", "x"], "--seeds: found 'x', allowed are a number, a range such as 0..999, or random:COUNT"),
         (["--seeds", "9..3"], "--seeds: found '9..3'"),
         (["--minutes", "1"], "--minutes: found '1', allowed are numbers from 5 to 1440"),
+        (["--tick", "0"], "--tick: found '0', allowed are numbers from 0.1 to 60"),
+        (["--tick", "nan"], "--tick: found 'nan'"),
+        (["--seeds", "1", "--jobs", "x"], "--jobs: found 'x', allowed are numbers from 1 to 1000"),
         (["--world", "/nowhere.json"], "/nowhere.json: no such file or directory"),
     ],
 )
@@ -91,6 +94,9 @@ def test_a_world_of_another_version_is_refused(tmp_path: Path) -> None:
     assert read_plan(file) == plan_of_seed(7)
     file.write_text(file.read_text().replace('"version": 1', '"version": 9'))
     with pytest.raises(UsageError, match="a world of version 9, this is version 1"):
+        read_plan(file)
+    file.write_text(file.read_text().replace('"version": 9', '"version": 1').replace('"tick_s": 1.0', '"tick_s": 0.0'))
+    with pytest.raises(UsageError, match=r"is no world: Expected `float` >= 0\.1"):
         read_plan(file)
     file.write_text("[]")
     with pytest.raises(UsageError, match="is no world"):
