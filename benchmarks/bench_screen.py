@@ -24,9 +24,11 @@ FRAMES = 8
 IDLE_S = 0.8  # longer than two frames at 4 Hz
 CASES = (
     ("80x24, every number changes", 80, 24, "", 12_000),
+    ("120x40, every number changes", 120, 40, "", 12_000),
     ("160x48, every number changes", 160, 48, "", 12_000),
     ("160x48, positions", 160, 48, "d", 12_000),
     ("80x24, --low-bandwidth", 80, 24, "low", 4_000),
+    ("120x40, --low-bandwidth", 120, 40, "low", 4_000),
     ("160x48, --low-bandwidth", 160, 48, "low", 4_000),
 )
 

@@ -33,7 +33,7 @@ _TITLES: Final = {
     "chl": "CHL 24h $",
     "theta": "theta $/d",
 }
-_WIDE: Final = 120
+_WIDE: Final = 145
 _MAIN_MOVES: Final = (0.05, 0.02, 0.01, -0.01, -0.02, -0.05)
 _ALL_MOVES_FROM: Final = 26  # rows of the sheet
 _MIN_OPTION_ROWS: Final = 4

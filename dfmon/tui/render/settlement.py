@@ -79,13 +79,13 @@ def _sentences(found: Settlement, snapshot: FlowSnapshot, width: int) -> list[li
     if found.left < 1.0:
         window = _window_runs(found, width)
         expected += [("   to lift ", "dim"), *hedge]
-        expected.append((f" = {format_usd(abs(found.hedge.value) / _minutes(found), plus=False)} a minute", "dim"))
+        expected += _per_minute(hedge, abs(found.hedge.value) / _minutes(found), "")
     else:
         until = found.seconds - WINDOW_NS / 1e9
         window = [(" window opens in ", "dim"), (format_duration(until), "strong")]
         window += [("   then dealers ", "dim"), *at_window]
-        per_minute = format_usd(abs(found.at_window.value) / (WINDOW_NS / MINUTE), plus=False)
-        window.append((f" = {per_minute} a minute{', if spot stays here' if width >= 100 else ''}", "dim"))
+        condition = ", if spot stays here" if width >= 100 else ""
+        window += _per_minute(at_window, abs(found.at_window.value) / (WINDOW_NS / MINUTE), condition)
         expected += [("   held now ", "dim"), *hedge]
     after: list[Run] = [(" after it net gamma ", "dim"), (format_usd(found.rest_ngi), sign_style(found.rest_ngi))]
     after += [(" from ", "dim"), (format_usd(snapshot.metrics.ngi.value), sign_style(snapshot.metrics.ngi.value))]
@@ -98,6 +98,12 @@ def _hedge(snapshot: FlowSnapshot, hedge: Hedge) -> list[Run]:
         return [("no verdict while warming", "warn")]
     band = "" if hedge.lo is None or hedge.hi is None else f" [{format_usd(hedge.lo)}..{format_usd(hedge.hi)}]"
     return [hedge_run(*with_doubt(snapshot.positions, *hedge), snapshot.liquidity.flat_usd), (band, "dim")]
+
+
+def _per_minute(hedge: list[Run], usd: float, condition: str) -> list[Run]:
+    """` = 497K a minute` after a hedge that has a side, and the condition of it."""
+    has_side = hedge[0][1] in {"buy", "sell"}
+    return [(f" = {format_usd(usd, plus=False)} a minute{condition}" if has_side else condition, "dim")]
 
 
 def _minutes(found: Settlement) -> float:
