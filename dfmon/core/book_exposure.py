@@ -96,8 +96,11 @@ class Exposure:
 
 
 def _calibrated(bounds: Sequence[float], value: float, other_risk: float, roll_up: str) -> tuple[float, float]:
-    """The band at its calibrated distance from the value, widened by the risk of other venues."""
-    (low, high), scale = bounds, SCALES.get(roll_up, 1.0)
+    """The band at its calibrated distance from the value, widened by the risk of other venues.
+
+    It reaches to the value where that, a mean, lies outside of quantiles that the limits of open interest skew.
+    """
+    scale, low, high = SCALES.get(roll_up, 1.0), min(bounds[0], value), max(bounds[1], value)
     if scale != 1.0:
         low, high = value + scale * (low - value), value + scale * (high - value)
     if not other_risk:

@@ -99,3 +99,15 @@ def test_an_unpriceable_option_leaves_its_partner_alone() -> None:
     found, each, position, _ = measured("usd", replace(chain, sigma=sigma, ts_ns=NOW + SECOND))
     assert each.shape[1] == chain.size - 1
     assert found.totals.ngi == pytest.approx(each[0] @ position, rel=1e-9)
+
+
+def test_a_band_holds_its_value_where_the_members_lie_to_one_side_of_it() -> None:
+    found, *_ = measured("usd")
+    totals = found.totals.to_array()
+    beside = replace(found, members=totals[:, None] + np.abs(totals)[:, None] * np.linspace(0.1, 0.2, 16))
+    for name, value in zip(EXPOSURE_NAMES, totals):
+        low, high = beside.bands()[name]
+        assert low is not None
+        assert high is not None
+        assert low <= value <= high
+        assert beside.band(np.eye(len(EXPOSURE_NAMES))[EXPOSURE_NAMES.index(name)], name) == pytest.approx((low, high))
