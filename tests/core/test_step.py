@@ -136,6 +136,13 @@ def test_without_a_print_positions_are_unknown_and_the_conventions_stand_beside_
     assert short.ngi < 0.0
 
 
+def test_a_board_without_options_has_no_reason_for_the_positions_of_each() -> None:
+    empty, board = (shot(frame(strikes=strikes), FlowParams()) for strikes in ((), (SPOT,)))
+    sentence = "sources, full_history_net, change, unexplained: positions unknown"
+    assert sentence not in empty.unavailable
+    assert sentence in board.unavailable
+
+
 def test_factors_of_hedge_pressure_are_unknown_before_the_first_volatility() -> None:
     empty, board = (shot(frame(strikes=strikes), NAIVE) for strikes in ((), (SPOT,)))
     assert (empty.metrics.hpp.alpha, empty.metrics.hpp.beta) == (None, None)

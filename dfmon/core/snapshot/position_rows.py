@@ -170,7 +170,7 @@ def _missing_provenance_reasons(tick: TickResult) -> list[str]:
         names = "sources, full_history, full_history_net, printed, lost, change, unexplained, residual_of_change"
         return [f"{names}: positions {tick.model} do not rest on prints"]
     sentences = []
-    if not tick.positions.known:
+    if not tick.positions.known and tick.cols.size:
         sentences.append("sources, full_history_net, change, unexplained: positions unknown")
     if _residual_of_change(tick) is None:
         sentences.append("residual_of_change: open interest has not changed since it is watched")
