@@ -205,6 +205,7 @@ async def test_the_openapi_document_describes_the_snapshot(client: httpx.AsyncCl
     parts = {"profile", "heatmap", "positions", "scenario", "transitions", "alerts", "instruments", "history", "whatif"}
     assert set(document["paths"]) == {
         "/healthz", "/readyz", "/metrics", "/v1/snapshot", "/v1/snapshots", "/v1/stream", "/v1/explain/{metric}",
+        "/v1/view/{screen}",
         *(f"/v1/{part}" for part in parts),
     }  # fmt: skip
     schema = document["paths"]["/v1/snapshot"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
