@@ -69,6 +69,20 @@ def test_unsure_cells_are_marked_and_the_cursor_has_a_sentence() -> None:
     assert view.map_row == 0
 
 
+@pytest.mark.parametrize("scale", [1.0, 40.0, 150.0])
+def test_each_unsure_cell_says_so_whatever_its_width(scale: float) -> None:
+    view = opened((120, 40))
+    drawn = drawn_map(frame(factory.snapshot(), view))
+    assert drawn is not None
+    trade = scale * drawn.trade
+    view.computed["forward"] = Computed(
+        ("BTC", "flow"), ForwardMap(drawn.moves, drawn.hours, trade, -2.0 * abs(trade), 2.0 * abs(trade))
+    )
+    for line in panels(frame(factory.snapshot(), view), 120, 40)["forward"].splitlines()[3:-1]:
+        for cell in re.findall("....", line[18:].ljust(100)):
+            assert re.fullmatch(r" *(·|\d+[BM]?\?)|    ", cell), cell
+
+
 def test_no_number_of_a_cell_is_cut() -> None:
     view = opened((120, 40))
     drawn = drawn_map(frame(factory.snapshot(), view))

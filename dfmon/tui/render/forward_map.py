@@ -60,7 +60,7 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
         return bordered_panel(rect, title, [(), ((f"  {text}", "dim"),)], focus=False)
     largest = float(abs(drawn.trade).max())
     unit, letter = (1e6, "M") if largest >= 2e6 else (1e3, "K")
-    title += [(f"${letter}", "dim"), ("  + buy", "buy"), ("  - sell", "sell"), ("  grey unsure", "dim")]
+    title += [(f"${letter}", "dim"), ("  + buy", "buy"), ("  - sell", "sell"), ("  ? unsure", "dim")]
     cursor = _cursor(frame, drawn)
     body = [_expiry_row(snapshot, drawn), _header_row(drawn)]
     scale = (unit, largest, cursor)
@@ -118,14 +118,14 @@ def _spot_row(
 
 
 def _cell(drawn: ForwardMap, i: int, j: int, scale: tuple[float, float], doubted: bool) -> Run:
-    """`+26`, grey `-12?` where the band holds 0, a dot for less than half a unit."""
+    """`+26`, grey `12?` without a side where it is unsure, a dot for less than half a unit."""
     unit, largest = scale
     value, low, high = float(drawn.trade[i, j]), float(drawn.lo[i, j]), float(drawn.hi[i, j])
     if abs(value) < 0.5 * unit:
         return "·", "map+0"
     text = _amount(value, unit)
     if doubted or (not math.isnan(low) and holds_zero(low, high)):
-        return (f"{text}?" if len(text) < _CELL_WIDTH else text), "absent"
+        return f"{text[1:]}?", "absent"
     step = 1 + min(SIDE_STEPS - 1, int(SIDE_STEPS * math.sqrt(abs(value) / largest)))
     return text, f"map{step if value > 0.0 else -step:+d}"
 
