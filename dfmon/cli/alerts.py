@@ -59,8 +59,11 @@ def report_lines(trial: Trial, recording: Path) -> Iterator[str]:
 
 
 def _firing_line(episode: Episode) -> str:
-    firing, ended_ns = episode.firing, episode.ended_ns
-    lasted = "held to the end" if ended_ns is None else f"ended after {_hms(ended_ns - firing.ts_ns)}"
+    firing, lasted = episode.firing, "held to the end"
+    if episode.ended_ns is not None:
+        lasted = f"ended after {_hms(episode.ended_ns - firing.ts_ns)}"
+    elif episode.unknown_ns is not None:
+        lasted = f"unknown after {_hms(episode.unknown_ns - firing.ts_ns)}, to the end"
     left_out = f"; left out, beyond {MAX_A_MINUTE} a minute" if firing.suppressed else ""
     return f"{iso(firing.ts_ns)}  {firing.alert.text}; {lasted}{left_out}"
 

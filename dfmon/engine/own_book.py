@@ -51,10 +51,14 @@ class OwnMove(NamedTuple):
 
 
 class OwnBook(NamedTuple):
-    """The book on one underlying. `missing` are its options without a price on the board, `mine` and `dealers` sums."""
+    """The book on one underlying. `missing` are its options without a price on the board, `mine` and `dealers` sums.
+
+    `others` are the names of the file that are no options of the underlying.
+    """
 
     options: tuple[OwnOption, ...]
     missing: tuple[str, ...]
+    others: tuple[str, ...]
     mine: Mapping[str, float]
     dealers: Mapping[str, float]
     moves: tuple[OwnMove, ...]
@@ -63,7 +67,7 @@ class OwnBook(NamedTuple):
 def own_book(snapshot: FlowSnapshot, positions: Mapping[str, float], moves: Sequence[float] = MOVES) -> OwnBook | None:
     """The book beside the dealers of the snapshot's position model; None without one, or from another process.
 
-    Options of other underlyings are left out.
+    Options of other underlyings are named and left out.
 
     Units: `positions` coins by option name, + long; `moves` fractions of spot. Source: Black (1976), each option on its
     own forward, inside its settlement window on the part of the average that is open.
@@ -87,6 +91,7 @@ def own_book(snapshot: FlowSnapshot, positions: Mapping[str, float], moves: Sequ
     return OwnBook(
         options=tuple(options),
         missing=tuple(name for name in coins_by_name if name not in column),
+        others=tuple(name for name in positions if name not in coins_by_name),
         mine={key: float(values.sum()) for key, values in table.items()},
         dealers=_dealers(tick),
         moves=_moves(snapshot, tick, rows, coins, moves),

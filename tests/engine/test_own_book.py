@@ -106,6 +106,7 @@ def test_options_that_are_not_listed_are_named_and_other_coins_left_out() -> Non
     made = snapshot()
     found = book_of(made, {**BOOK, "BTC-1JAN31-90000-C": 4.0, "ETH-27FEB26-3000-P": 10.0, "BTC_USDC-1JAN31-1-P": 1.0})
     assert found.missing == ("BTC-1JAN31-90000-C", "BTC_USDC-1JAN31-1-P")
+    assert found.others == ("ETH-27FEB26-3000-P",)
     assert [option.name for option in found.options] == list(BOOK)
     assert found.mine == book_of(made, BOOK).mine
 

@@ -12,6 +12,7 @@ from dfmon.core.exposure.forward_map import ForwardMap
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.tui.computation import Computed
 from dfmon.tui.render.box import Rect
+from dfmon.tui.render.clipboard import clipboard_text
 from dfmon.tui.render.formatting import style_of
 from dfmon.tui.render.forward_map import drawn_map, map_axes
 from dfmon.tui.screens.main import RENDERERS
@@ -149,3 +150,12 @@ def test_without_a_sign_no_cell_has_a_side() -> None:
         sentence = "".join(text for text, _ in drawn[-1])
         assert ("dealers SELL" in sentence) == has_sides
         assert ("dealers unsure" in sentence) != has_sides
+
+
+def test_the_copied_numbers_are_those_of_the_cursor() -> None:
+    shown = frame(factory.snapshot(), opened((120, 40)))
+    shown.view.panel = "heatmap"
+    assert "1h ahead, 15:03Z, spot 98,412 (0.0%): dealers flat" in clipboard_text(shown)
+    other = frame(factory.snapshot(), View("BTC", sheet="settlement", panel="heatmap", size=(120, 40)))
+    assert " NGI " in clipboard_text(other)
+    assert " x " not in clipboard_text(other)

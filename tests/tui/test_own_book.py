@@ -49,7 +49,7 @@ def test_the_sheet(size: tuple[int, int], check_screen: ScreenCheck) -> None:
     assert "desk.csv" in text
     assert "/home/me" not in text
     assert "3 BTC options, 1 not on the board" in text
-    assert ("(BTC-1JAN31-90000-C), stays in this process" in text) == (size[0] == 160)
+    assert ("(BTC-1JAN31-90000-C); options only, stays in this process" in text) == (size[0] == 160)
     check_screen(text, f"own_book_{size[0]}")
 
 

@@ -70,6 +70,7 @@ def forward_map(
     hedges_at = (_approximated if options.numeraire == "usd" else _repriced)(terms, market, points, dollars, moves)
     factor = -(1.0 + moves)
     hedges = np.array([hedges_at(hour) - hedge_now.astype(np.float32) for hour in hours.tolist()])
+    hedges[np.ix_(hours == 0.0, moves == 0.0)] = 0.0  # nothing has changed; single precision leaves a remainder
     trade = factor[:, None] * hedges[:, :, 0].T
     low, high = np.full(trade.shape, np.nan), np.full(trade.shape, np.nan)
     if members is not None:

@@ -12,10 +12,25 @@ from dfmon.model.snapshot import FlowSnapshot
 
 @dataclass(slots=True)
 class Episode:
-    """A firing, and when its condition became false; None while it held to the end."""
+    """A firing, and when its condition became false; None where it did not.
+
+    `unknown_ns` is since when the condition has been unknown; None while it is true.
+    """
 
     firing: Firing
     ended_ns: int | None = None
+    unknown_ns: int | None = None
+
+    def take(self, outcome: bool | None, ts_ns: int) -> None:
+        """Takes the outcome of a later snapshot, until one is false."""
+        if self.ended_ns is not None:
+            return
+        if outcome is False:
+            self.ended_ns = ts_ns
+        elif outcome is None:
+            self.unknown_ns = self.unknown_ns or ts_ns
+        else:
+            self.unknown_ns = None
 
 
 @dataclass(slots=True)
@@ -49,8 +64,8 @@ class RuleReport:
                 self.false_ns += elapsed_ns
         if state.outcome is False:
             self._is_snoozed = False
-            for episode in self.episodes:
-                episode.ended_ns = episode.ended_ns or ts_ns
+        for episode in self.episodes:
+            episode.take(state.outcome, ts_ns)
         if state.since_ns is None:
             return
         lasted_ns = ts_ns - state.since_ns

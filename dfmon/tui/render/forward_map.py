@@ -70,6 +70,14 @@ def forward_map_sheet(frame: Frame, rect: Rect) -> list[Row]:
     return bordered_panel(rect, title, [*body, _sentence(snapshot, drawn, cursor, width)], focus=False)
 
 
+def cursor_text(frame: Frame) -> str:
+    """The cell under the cursor in words; empty without a map."""
+    snapshot, drawn = frame.snapshot, drawn_map(frame)
+    if snapshot is None or drawn is None:
+        return ""
+    return "".join(text for text, _ in _sentence(snapshot, drawn, _cursor(frame, drawn), 160)).strip()
+
+
 def drawn_map(frame: Frame) -> ForwardMap | None:
     """The last map of the book on screen."""
     return frame.result("forward", ForwardMap)

@@ -72,11 +72,14 @@ def shown_book(frame: Frame) -> OwnBook | None:
 
 def _count_text(snapshot: FlowSnapshot, found: OwnBook, has_room: bool) -> str:
     options = f"{len(found.options)} {snapshot.underlying} option{'' if len(found.options) == 1 else 's'}"
-    if found.missing:
-        options += f", {len(found.missing)} not on the board"
-        names = ", ".join(cell_text(name, 24) for name in found.missing[:2])
-        options += f" ({names}{' ..' if len(found.missing) > 2 else ''})" if has_room else ""
-    return options if found.missing and not has_room else f"{options}, stays in this process"
+    for names, reason in ((found.missing, "not on the board"), (found.others, f"no {snapshot.underlying} option")):
+        if names:
+            first = ", ".join(cell_text(name, 24) for name in names[:2])
+            options += f", {len(names)} {reason}"
+            options += f" ({first}{' ..' if len(names) > 2 else ''})" if has_room else ""
+    if not has_room and (found.missing or found.others):
+        return options
+    return f"{options}; options only, stays in this process"
 
 
 # ---- greeks --------------------------------------------------------------------------------------------------------

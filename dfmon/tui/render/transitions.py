@@ -44,7 +44,7 @@ def transition_rows(frame: Frame, width: int) -> list[Row]:
     for change, next_ns in zip(changes, [frame.clock_ns, *(_ts_ns(change) for change in changes)]):
         rows += _change_rows(frame, change, next_ns, width)
     if not changes:
-        rows.append(fit(((" no change of the scenario yet: it is kept over restarts", "dim"),), width))
+        rows.append(fit(((" no change recorded since dfmon first ran here", "dim"),), width))
     rows += [fit((), width), *_share_rows(frame, width)]
     return [*rows, fit((), width), *_threshold_rows(snapshot, width)]
 

@@ -64,9 +64,9 @@ def test_each_cell_is_a_reprice_of_each_option(points: float) -> None:
 
 def test_nothing_is_traded_at_once_at_the_same_spot() -> None:
     options, state, position = board()
-    found = forward_map(options, state, beta(-0.3), (position, None), np.array([0.0]), np.array([0.0]))
-    assert abs(found.trade[0, 0]) < gross(options, position) * TOLERANCE
-    assert np.isnan(found.lo).all()
+    members = position[:, None] * np.array([0.5, 1.0, 1.5])
+    found = forward_map(options, state, beta(0.0), (position, members), MOVES, HOURS)
+    assert (found.trade[2, 0], found.lo[2, 0], found.hi[2, 0]) == (0.0, 0.0, 0.0)
 
 
 def test_after_its_expiry_the_hedge_of_an_option_is_lifted_whole() -> None:

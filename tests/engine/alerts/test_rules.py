@@ -154,6 +154,9 @@ def test_a_trial_says_when_and_why_not(tmp_path: Path) -> None:
     ]
     text = "\n".join(report_lines(trial, tmp_path))
     assert "BTC wait: features.z 2; ended after 0:00:01" in text
+    for second, value in enumerate([2, 2, 2, 2, 2, None, None], start=100):
+        trial.update(at(second, value))
+    assert "BTC wait: features.z 2; unknown after 0:00:02, to the end" in "\n".join(report_lines(trial, tmp_path))
     assert "wait (BTC): fired 1 time, 1 of them ended within 5 min" in text
     assert "  1 more within the snooze of 0:01:00" in text
     assert "  why not: it held for 0:00:04 at most, and 1:00:00 are needed" in text
