@@ -1,4 +1,4 @@
-"""Snapshots and explanations of another dfmon: http(s)://HOST:PORT of its --rest, or redis:// for a snapshot."""
+"""Snapshots, tables and explanations of another dfmon: http(s)://HOST:PORT of its --rest, redis:// for a snapshot."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from dfmon.config import Config
 from dfmon.engine.explain import EXPLAINED
 from dfmon.model.errors import DfmonError, NoSnapshotError, UsageError
 from dfmon.model.explain import Explanation, TermExplanation
+from dfmon.model.locator import Locator
 from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import SECOND, sanitize
 from dfmon.runtime.attach.arrivals import aged, read_snapshot
 from dfmon.sinks.redis_url import SCHEMES
 from dfmon.sinks.secret_urls import mask_url
+from dfmon.sinks.view_text import View
 
 STALE_S: Final = 10.0  # of a snapshot; a slow tick is shorter
 _PATH: Final = "/v1/snapshot"
@@ -48,6 +50,17 @@ def remote_snapshot(url: str, currency: str | None, config: Config, timeout_s: f
     if snapshot.state == "replay" or elapsed_s <= STALE_S:
         return snapshot
     return aged(snapshot, elapsed_s)  # of a collector that has died: its last words stay in Redis
+
+
+def remote_view(url: str, locator: Locator, config: Config, timeout_s: float) -> View:
+    """The table of a locator, computed by the REST service, which has the options of its ticks."""
+    base, underlying = _rest_target(url, locator.coin, config)
+    parameters = {**dict(locator.parameters), "currency": underlying}
+    body = asyncio.run(_get(base, f"/v1/view/{locator.screen}", parameters, config, timeout_s))
+    try:
+        return msgspec.json.decode(body, type=View)
+    except msgspec.DecodeError as exc:
+        raise DfmonError(f"{sanitize(mask_url(url))} did not return a table: {sanitize(str(exc))}") from None
 
 
 def remote_explanation(

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from dfmon.cli.remote_snapshot import remote_snapshot
+from dfmon.cli.remote_snapshot import remote_snapshot, remote_view
 from dfmon.config import Config, flow_params
 from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import EXIT_OK, EXIT_STALE, NoSnapshotError, SourceError, UsageError
@@ -25,7 +25,7 @@ from dfmon.model.units import iso, sanitize
 from dfmon.replay import BoardSource, explain_board_format, open_source, play_to_end
 from dfmon.replay.time_spec import is_relative, parse_option_time
 from dfmon.sinks.plain_text import format_snapshot
-from dfmon.sinks.view_text import as_csv, view_of
+from dfmon.sinks.view_text import View, as_csv, view_of
 
 MARKETS_OPTIONAL_AFTER = 0.5  # share of the timeout after which a snapshot without the hedging venues suffices
 
@@ -34,10 +34,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
     """Prints one snapshot. Returns 0, or 4 if its data are stale."""
     if args.explain_format:
         return _print_format(args.source)
-    snapshot, mode = load_snapshot(args, config)
     if (locator := getattr(args, "locator", None)) is not None:
-        _print_table(snapshot, mode, locator, json=args.json)
-    elif args.json:
+        return _print_table(_load_view(args, config, locator), json=args.json)
+    snapshot, mode = load_snapshot(args, config)
+    if args.json:
         sys.stdout.buffer.write(to_json(snapshot, mode, detail=args.detail) + b"\n")
     else:
         sys.stdout.write(format_snapshot(snapshot, mode))
@@ -45,10 +45,18 @@ def run(args: argparse.Namespace, config: Config) -> int:
     return EXIT_STALE if snapshot.state == "stale" else EXIT_OK
 
 
-def _print_table(snapshot: FlowSnapshot, mode: State, locator: Locator, *, json: bool) -> None:
-    """Prints the table of a locator, as CSV unless it is to be JSON."""
-    view = view_of(snapshot, mode, locator)
+def _load_view(args: argparse.Namespace, config: Config, locator: Locator) -> View:
+    """The table of a locator; that of a REST service is computed there, where the options are."""
+    if args.source is not None and args.source.startswith(("http://", "https://")):
+        return remote_view(args.source, locator, config, args.timeout)
+    return view_of(*load_snapshot(args, config), locator)
+
+
+def _print_table(view: View, *, json: bool) -> int:
+    """Prints a table, as CSV unless it is to be JSON. Returns 0, or 4 if its data are stale."""
     sys.stdout.buffer.write(msgspec.json.encode(view) + b"\n" if json else as_csv(view).encode())
+    sys.stdout.flush()
+    return EXIT_STALE if view.state == "stale" else EXIT_OK
 
 
 def _print_format(source: str | None) -> int:

@@ -89,6 +89,23 @@ def _known(found: Any, what: str) -> Any:
     return found
 
 
+def _expiry(locator: Locator, labels: Iterable[str]) -> str | None:
+    """The expiry of the locator, if it has one. Raises UsageError with those that there are."""
+    label, known = locator.get("expiry"), tuple(dict.fromkeys(labels))
+    if label is None or label in known:
+        return label
+    raise UsageError(f"no expiry {label}, allowed: {', '.join(known) or 'none, the snapshot has no option'}")
+
+
+def _strike(locator: Locator, strikes: Sequence[float]) -> float | None:
+    """The strike of the locator, if it has one. Raises UsageError with the nearest ones that there are."""
+    text = locator.get("strike")
+    if text is None or float(text) in strikes:
+        return None if text is None else float(text)
+    nearest = sorted(sorted(strikes, key=lambda level: abs(level - float(text)))[:4])
+    raise UsageError(f"no strike {text}, the nearest: {', '.join(f'{level:.12g}' for level in nearest) or 'none'}")
+
+
 # ---- tables of a snapshot --------------------------------------------------------------------------------------------
 
 
@@ -136,12 +153,12 @@ def _heatmap(snapshot: FlowSnapshot, locator: Locator) -> ViewTable:
         cells[layer] = _known(volume_cells(snapshot), "volumes")
     elif layer == "flow":
         cells[layer] = flow_cells(detail)
-    expiry, strike = locator.get("expiry"), locator.get("strike")
+    expiry, strike = _expiry(locator, heat.expiries), _strike(locator, heat.strikes)
     rows = tuple(
         (level, label, *(cells[name][i][j] for name in names))
         for i, level in enumerate(heat.strikes)
         for j, label in enumerate(heat.expiries)
-        if (expiry is None or label == expiry) and (strike is None or level == float(strike))
+        if (expiry is None or label == expiry) and (strike is None or level == strike)
         if any(cells[name][i][j] is not None for name in names)
     )
     return ViewTable(("strike", "expiry", *names), rows)
@@ -172,8 +189,9 @@ def _alerts(snapshot: FlowSnapshot, locator: Locator) -> ViewTable:
 
 def _positions(snapshot: FlowSnapshot, locator: Locator) -> ViewTable:
     """A row an option, with the origins that add up to its net position."""
-    expiry = locator.get("expiry")
-    options = [row for row in _detail(snapshot).positions if expiry in (None, row.expiry)]
+    found = _detail(snapshot).positions
+    expiry = _expiry(locator, (row.expiry for row in found))
+    options = [row for row in found if expiry in (None, row.expiry)]
     columns = (
         "name", "expiry", "strike", "option_type", "open_interest", "net", "lo", "hi", "p_long", "seen", "change",
         "unexplained",
@@ -236,10 +254,9 @@ def _vol(snapshot: FlowSnapshot, locator: Locator) -> ViewTable:
 
 def _smile(snapshot: FlowSnapshot, locator: Locator) -> ViewTable:
     """The strikes of `expiry`, of the first one without it."""
-    surface, label = _surface(snapshot), locator.get("expiry")
-    row = next((row for row in surface if label in (None, row.label)), None)
-    if row is None:
-        raise UsageError(f"no expiry {label}, allowed: {', '.join(row.label for row in surface)}")
+    surface = _surface(snapshot)
+    label = _expiry(locator, (row.label for row in surface))
+    row = next(row for row in surface if label in (None, row.label))
     columns = (
         "strike", "delta", "bid", "mark", "ask", "change", "calls", "puts", "net", "lo", "hi", "customer_vega",
         "residual",

@@ -98,6 +98,8 @@ def parse_locator(text: str) -> Locator:
 
     >>> parse_locator("dfmon://BTC/heatmap?strike=90000&layer=vanna")
     Locator(coin='BTC', screen='heatmap', parameters=(('layer', 'vss'), ('strike', '90000')))
+    >>> str(parse_locator("dfmon://BTC/smile?expiry=06FEB26"))
+    'dfmon://BTC/smile?expiry=6FEB26'
     """
     shown = f'"{sanitize(text, 80)}"'
     if not text.startswith(SCHEME):
@@ -122,7 +124,10 @@ def parse_locator(text: str) -> Locator:
 
 
 def _value(shown: str, name: str, value: str) -> str:
-    value = LAYER_ALIASES.get(value, value) if name == "layer" else value
+    if name == "layer":
+        value = LAYER_ALIASES.get(value, value)
+    elif name == "expiry":
+        value = value.removeprefix("0")
     form, allowed = FORMS[name]
     if not _VALUE.fullmatch(value) or not re.fullmatch(form, value, re.ASCII):
         raise UsageError(f'locator {shown}: {name} is "{sanitize(value, 30)}", allowed: {allowed}')

@@ -344,6 +344,9 @@ async def test_a_locator_is_a_url_and_its_table_is_that_of_the_command(
         ("/v1/view/gauges?layer=ngi", 422, 'gauges has no "layer"'),
         ("/v1/view/heatmap?at=2026-01-22T12:30:41Z", 422, "unknown query name at"),
         ("/v1/view/smile?expiry=1JAN31", 422, "no expiry 1JAN31, allowed: "),
+        ("/v1/view/heatmap?expiry=1JAN31", 422, "no expiry 1JAN31, allowed: "),
+        ("/v1/view/positions?expiry=01JAN31", 422, "no expiry 1JAN31, allowed: "),
+        ("/v1/view/heatmap?strike=12345.5", 422, "no strike 12345.5, the nearest: "),
     ],
 )
 async def test_a_wrong_view_is_one_sentence(
