@@ -20,8 +20,8 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.units import MINUTE, expiry_label
 
 WINDOW_NS: Final = 30 * MINUTE
-PIN_WIDTHS: Final = (25.0, 50.0, 100.0)
-"""Half-widths in USD of the ranges about a strike whose odds are given."""
+PIN_WIDTHS: Final = (0.00025, 0.0005, 0.001)
+"""Half-widths of the ranges about a strike whose odds are given, fractions of the delivery price expected."""
 
 
 class Hedge(NamedTuple):
@@ -138,9 +138,9 @@ def _strike_rows(
             at_window * position,
         )
     ]
-    out = []
+    out, widths = [], [width * delivery.mean for width in PIN_WIDTHS]
     for strike, of_calls, of_puts, net, hedge_usd, window_usd in zip(strikes.tolist(), *columns):
         above = 1.0 - delivery.cdf(strike)
-        pin = tuple(delivery.cdf(strike + width) - delivery.cdf(strike - width) for width in PIN_WIDTHS)
+        pin = tuple(delivery.cdf(strike + width) - delivery.cdf(strike - width) for width in widths)
         out.append(SettlementStrike(strike, of_calls, of_puts, net, above, hedge_usd, window_usd, pin))
     return out

@@ -68,6 +68,7 @@ def test_the_odds_are_those_of_one_distribution() -> None:
         near = (
             2.0
             * PIN_WIDTHS[0]
+            * mean
             / (high - low)
             * 1.3123
             * np.exp(-0.5 * ((row.strike - mean) / (high - low) * 3.29) ** 2)

@@ -141,14 +141,20 @@ def shown_strikes(found: Settlement, spot: float, available: int) -> list[Settle
 
 
 def _header_row(found: Settlement, width: int) -> Row:
-    widths = " | ".join(f"{w:.0f}" for w in PIN_WIDTHS) if width >= _WIDE else f"{PIN_WIDTHS[1]:.0f}"
+    widths = "|".join(map(_pin_width, PIN_WIDTHS)) if width >= _WIDE else _pin_width(PIN_WIDTHS[1])
     left = "LEFT" if found.left < 1.0 else "HELD"
     wide = f"{'A MIN':>9}{'AT 07:30':>10}" if width >= _WIDE else ""
     net = f"{'DEALER NET':>12}" if width >= 100 else ""
     bar = f"{'◂ sell │ buy ▸':^{2 * _bar_half(width) + 1}}"
     return fit(
-        ((f"  STRIKE{'OI C':>8}{'OI P':>8}{net}{'P(ABOVE)':>10}{left:>13}{wide}  {bar}  PIN {widths}", "head"),), width
+        ((f"  STRIKE{'OI C':>8}{'OI P':>8}{net}{'P(ABOVE)':>10}{left:>13}{wide}  {bar}  PIN ±{widths}%", "head"),),
+        width,
     )
+
+
+def _pin_width(width: float) -> str:
+    """`.05`: a half-width in percent."""
+    return f"{100.0 * width:.4f}".strip("0")
 
 
 def _bar_half(width: int) -> int:
@@ -201,6 +207,7 @@ def _total_row(found: Settlement, snapshot: FlowSnapshot, shown: int, width: int
     parts.append((2, (("max pain ", "dim"), (format_level(snapshot.levels.max_pain), "flip"))))
     likely = max(found.strikes, key=lambda row: row.pin[1])
     if not math.isclose(likely.pin[1], 0.0, abs_tol=_MIN_ODDS):
-        text = f"likeliest pin {format_level(likely.strike)}, {100 * likely.pin[1]:.0f} % within 50"
+        odds, half_width = 100.0 * likely.pin[1], _pin_width(PIN_WIDTHS[1])
+        text = f"likeliest pin {format_level(likely.strike)}, {odds:.0f} % in ±{half_width}%"
         parts.append((1, ((text, "dim"),)))
     return fit(((" ", "text"), *join_by_priority(parts, width - 1)), width)
