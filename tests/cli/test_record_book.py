@@ -24,3 +24,17 @@ def test_board_is_recorded_and_verified(tmp_path: Path) -> None:
     changed = run("verify-book", folder)
     assert changed.returncode == 1
     assert changed.stderr == "dfmon: book-BTC-naive-2026-01-22.parquet was changed\n"
+
+
+def test_each_coin_that_is_named_has_its_record(tmp_path: Path) -> None:
+    board, folder = deribit_board(tmp_path / "board.csv"), tmp_path / "books"
+    header, *rows = board.read_text(encoding="utf-8").splitlines()
+    both = [header, *rows, *(row.replace("BTC", "ETH") for row in rows)]
+    board.write_text("\n".join(both) + "\n", encoding="utf-8")
+    recorded = run("record-book", folder, board, "--positions", "naive", "--currency", "BTC,ETH")
+    assert recorded.returncode == 0, recorded.stderr
+    assert [line.split()[0] for line in recorded.stdout.splitlines()] == [
+        "book-BTC-naive-2026-01-22.parquet",
+        "book-ETH-naive-2026-01-22.parquet",
+    ]
+    assert run("verify-book", folder).returncode == 0
