@@ -43,6 +43,10 @@ def option_types(name: str, value: ArrayLike) -> F64:
     array = np.asarray(value)
     if array.dtype.kind not in "UO":
         return float_array(name, value)
+    if array.dtype.kind == "U":  # the usual words, compared as columns
+        is_call = (array == "call") | (array == "C")
+        if (is_call | (array == "put") | (array == "P")).all():
+            return np.where(is_call, 1.0, -1.0)
     signs = np.empty(array.shape)
     for index, item in np.ndenumerate(array):
         sign = TYPES.get(item.strip().lower()) if isinstance(item, str) else item

@@ -384,3 +384,9 @@ def test_what_is_no_amount_is_counted_and_is_no_zero() -> None:
         assert (whole.invalid, whole.position.tolist()) == (1, [0.0, 5.0])
     given = dfmon.exposures(board, [math.nan, 2.0])
     assert (given.invalid, given.position.tolist()) == (1, [0.0, 2.0])
+
+
+@pytest.mark.parametrize("words", [["call", "put"], ["C", "P"], ["Call", " put"], np.array(["c", "put"], object)])
+def test_option_types_in_words_are_signs(words: Any) -> None:
+    found = dfmon.greeks(100.0, [90.0, 110.0], 0.5, 0.1, words)
+    assert np.array_equal(found.delta, dfmon.greeks(100.0, [90.0, 110.0], 0.5, 0.1, [1, -1]).delta)
