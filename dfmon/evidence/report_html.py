@@ -113,7 +113,7 @@ def _placebos(report: Report) -> Iterable[str]:
         found = placebo.estimate
         value = "" if found is None else f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
         as_good = "" if placebo.as_good is None else f"{100.0 * placebo.as_good:.1f} %"
-        verdict = "fails as it should" if placebo.passes else "found something"
+        verdict = "fails as it should" if placebo.passes else "no worse than psi"
         rows.append((f"{placebo.underlying} {placebo.title}", value, as_good, verdict))
     yield _table(("placebo", "estimate", "draws as good as dfmon", ""), rows)
 

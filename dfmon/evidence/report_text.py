@@ -28,14 +28,14 @@ def _lines(report: Report) -> Iterator[str]:
     if report.placebos:
         yield "\nplacebos: a psi that must find nothing"
         for placebo in report.placebos:
-            yield f"  {'fails as it should' if placebo.passes else 'FOUND SOMETHING':<19}{_placebo(placebo)}"
+            yield f"  {'fails as it should' if placebo.passes else 'NO WORSE THAN PSI':<19}{_placebo(placebo)}"
     if report.forecasts:
         yield "\nforecasts"
         for forecasts in report.forecasts:
             yield from _forecasts(forecasts)
     yield "\nhypotheses"
     for hypothesis in HYPOTHESES:
-        yield f"  {hypothesis.name:<7}{hypothesis.claim} ({hypothesis.predicted})"
+        yield f"  {hypothesis.name:<9}{hypothesis.claim} ({hypothesis.predicted})"
 
 
 def _finding(finding: Finding) -> Iterator[str]:
