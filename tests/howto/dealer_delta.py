@@ -79,6 +79,8 @@ def check_value(chain: ChainFrame) -> FlowSnapshot:
     assert dex(snapshot_of(chain, dict(zip(chain.names, (1.0 * ~calls).tolist()))).metrics).value < 0.0
     column = dfmon.Board(spot=1e5, strike=[9e4], sigma=0.5, tau=0.1, option_type="put", open_interest=[1.0])
     assert -1e5 < dex(dfmon.exposures(column, [1.0]).totals) < 0.0
+    expired = dfmon.Board(spot=1e5, strike=[1.1e5], sigma=0.5, tau=0.0, option_type="put", open_interest=[1.0])
+    assert dex(dfmon.exposures(expired, [1.0]).totals) == 0.0
     return made
 
 

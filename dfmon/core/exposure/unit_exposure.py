@@ -155,13 +155,17 @@ def unit_exposures(
 
 
 def _apply_kernels(chain: PricedOptions, buffers: ExposureBuffers) -> UnitExposure:
-    """Fills a row of the matrix per metric; an option with a number that is not finite is zeroed and counted."""
+    """Fills a row of the matrix per metric; an option with a number that is not finite is zeroed and counted, one that
+    has expired is zeroed.
+    """
     matrix, valid = buffers.matrix, chain.greeks.valid
     for kernel, row in zip(KERNELS.values(), matrix):
         kernel(chain, row)
     if not math.isfinite(np.add.reduce(buffers.flat_matrix)):  # a masked row, or a product too large for a double
         np.isfinite(matrix).all(axis=0, out=valid)
         matrix[:, ~valid] = 0.0
+    if (expired := chain.settling[chain.tau[chain.settling] <= 0.0]).size:  # its delta is still the payoff's
+        matrix[:, expired] = 0.0
     return UnitExposure(matrix, valid, valid.shape[0] - int(np.count_nonzero(valid)))
 
 
