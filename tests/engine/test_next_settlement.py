@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -74,6 +76,18 @@ def test_the_odds_are_those_of_one_distribution() -> None:
             * np.exp(-0.5 * ((row.strike - mean) / (high - low) * 3.29) ** 2)
         )
         assert row.pin[0] == pytest.approx(near, rel=0.02, abs=1e-6)  # a normal density over a narrow range
+
+
+def test_a_coin_of_two_dollars_is_as_likely_pinned_as_one_of_a_hundred_thousand() -> None:
+    large = frame(days=(5.0 * HOURS, 7.0))
+    small = replace(large, spot=2e-5 * large.spot, forward=2e-5 * large.forward, strike=2e-5 * large.strike)
+    odds = []
+    for chain in (large, small):
+        found = settlement_of(step(FlowState.initial(), chain, market(), (), FlowParams("naive"), 1)[1])
+        assert found is not None
+        odds.append([row.pin for row in found.strikes])
+    assert odds[1] == pytest.approx(np.array(odds[0]), rel=1e-9, abs=1e-12)
+    assert 0.0 < max(odd[-1] for odd in odds[1]) < 0.2
 
 
 def test_without_a_book_or_in_another_process_there_is_none() -> None:

@@ -14,10 +14,10 @@ from dfmon.store.history_tables import SCORES
 START = 1_769_040_000_000_000_000
 
 
-def row(day: int, hour: int, held: float | None, cases: int, model: str = "flow") -> tuple[object, ...]:
+def row(day: int, hour: int, share: float | None, cases: int, model: str = "flow") -> tuple[object, ...]:
     cells = dict.fromkeys(SCORES.columns) | {
         "underlying": "BTC", "ts_ns": START + day * DAY + hour * HOUR, "model": model, "hours": hour,
-        "outlook_share": held, "outlook_cases": cases, "hedge_flow_cases": 0, "taker_quarters": 0,
+        "outlook_share": share, "outlook_cases": cases, "hedge_flow_cases": 0, "taker_quarters": 0,
     }  # fmt: skip
     return tuple(cells.values())
 

@@ -209,12 +209,12 @@ def test_none_with_the_sign_that_holds_throughout() -> None:
         assert level == pytest.approx(levels[np.argmin(np.abs(net))], rel=2 * STEP)
 
 
-@pytest.mark.parametrize("held", [2.0, -2.0])
-def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(held: float) -> None:
+@pytest.mark.parametrize("position", [2.0, -2.0])
+def test_the_sign_of_a_book_whose_gamma_is_gone_at_the_ends_of_the_range(position: float) -> None:
     one = np.ones(1)
-    flip = find_flip(SPOT, SPOT * one, SPOT * one, 0.3 * one, one / 8760.0, held * one)
+    flip = find_flip(SPOT, SPOT * one, SPOT * one, 0.3 * one, one / 8760.0, position * one)
     assert flip.ngi[0] == flip.ngi[-1] == 0.0
-    assert (flip.level, flip.sign) == (None, np.sign(held))
+    assert (flip.level, flip.sign) == (None, np.sign(position))
 
 
 @pytest.mark.parametrize("exposure", [0.0, np.nan])

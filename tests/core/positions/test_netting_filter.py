@@ -189,3 +189,11 @@ def test_each_option_ages_by_its_own_time() -> None:
     parts = nf.age(nf.age(moments, interest, 0.25 * days), interest, 0.75 * days)
     np.testing.assert_allclose(parts[nf.WEIGHT], together[nf.WEIGHT], rtol=1e-12)
     np.testing.assert_allclose(parts, together, rtol=0.02)
+
+
+@pytest.mark.parametrize("lean", [-3.0, 0.0, 0.9, 3.0])
+def test_an_unseen_start_leans_to_at_most_nine_tenths(lean: float) -> None:
+    moments = nf.start_moments(np.array([100.0]), PositionPriors(start_mean=0.2, trend_coefficient=lean))
+    expected = [100.0 * min(max(0.2 + lean * 2.0 * (node - 3) / 7.0, -0.9), 0.9) for node in range(7)]
+    assert moments[nf.MEAN_Q, :, 0] == pytest.approx(expected, rel=1e-12)
+    assert moments[nf.MEAN_G, :, 0] == pytest.approx(expected, rel=1e-12)
