@@ -14,6 +14,7 @@ from dfmon.model.snapshot import FlowSnapshot
 from dfmon.model.what_if import Shock
 from dfmon.tui.computation import Computed, Work, compute
 from dfmon.tui.render.formatting import format_usd
+from dfmon.tui.render.regime import regime_runs, side_run
 from dfmon.tui.sheets import front_sheet
 from dfmon.tui.view import View
 from dfmon.tui.what_if_controls import CONTROLS, step_control
@@ -208,3 +209,26 @@ async def test_an_explanation_needs_the_tick() -> None:
         await pilot.press("enter")
         assert "REGIME" in await harness.text(pilot)
         assert "an explanation needs the options of a market in this process" in await harness.text(pilot)
+
+
+@pytest.mark.parametrize(
+    ("band", "decided", "text"),
+    [
+        ((1e6, 3e6), True, "LONG"),
+        ((1e6, 3e6), False, "LONG?"),
+        ((-1e6, 3e6), True, "UNSURE"),
+        ((-1e6, 3e6), False, "UNSURE"),
+    ],
+)
+def test_the_side_is_no_surer_than_that_of_the_first_line(band: tuple[float, float], decided: bool, text: str) -> None:
+    base = factory.snapshot()
+    made = msgspec.structs.replace(
+        base,
+        regime=msgspec.structs.replace(base.regime, side="long"),
+        metrics=msgspec.structs.replace(
+            base.metrics, ngi=msgspec.structs.replace(base.metrics.ngi, lo=band[0], hi=band[1])
+        ),
+        positions=msgspec.structs.replace(base.positions, decided=decided),
+    )
+    assert side_run(made)[0] == text
+    assert regime_runs(made, is_long=False, beyond=False)[0][0].strip() == text

@@ -10,6 +10,17 @@ from dfmon.tui.render.formatting import Run, format_level
 _OTHER_SIDE = {"long": "short", "short": "long"}
 
 
+def side_run(snapshot: FlowSnapshot) -> Run:
+    """`LONG`, `SHORT?` where the sign of positions is not measured, `UNSURE` where the band of net gamma holds 0."""
+    side, ngi = snapshot.regime.side, snapshot.metrics.ngi
+    if side is None:
+        return "n/a", "absent"
+    if holds_zero(ngi.lo, ngi.hi):
+        return "UNSURE", "warn"
+    doubt = "?" if snapshot.positions.sign_caveat else ""
+    return f"{side.upper()}{doubt}", {"long": "pos", "short": "neg"}[side]
+
+
 def regime_runs(snapshot: FlowSnapshot, *, is_long: bool, beyond: bool) -> list[Run]:
     """`LONG GAMMA 87,802..91,187, short outside`: the regime at spot between its edges.
 
@@ -22,8 +33,8 @@ def regime_runs(snapshot: FlowSnapshot, *, is_long: bool, beyond: bool) -> list[
         return _unsure_runs(snapshot, is_long)
     gamma = " GAMMA" if is_long else ""
     other = _OTHER_SIDE[regime.side]
-    doubt = "?" if snapshot.positions.sign_caveat else ""
-    out: list[Run] = [(f"{regime.side.upper()}{doubt}{gamma} ", {"long": "pos", "short": "neg"}[regime.side])]
+    side, style = side_run(snapshot)
+    out: list[Run] = [(f"{side}{gamma} ", style)]
     if regime.below is not None and regime.above is not None:
         out += [(format_level(regime.below.level), "flip"), ("..", "dim"), (format_level(regime.above.level), "flip")]
         suffix = f", {other} outside"
@@ -44,7 +55,7 @@ def _unsure_runs(snapshot: FlowSnapshot, is_long: bool) -> list[Run]:
     """The edge that is nearest to spot, with its band."""
     edges = [edge for edge in (snapshot.regime.below, snapshot.regime.above) if edge is not None]
     spot = snapshot.spot
-    out: list[Run] = [("UNSURE", "warn")]
+    out: list[Run] = [side_run(snapshot)]
     if not edges or spot is None:
         return [*out, (f", maybe {snapshot.regime.side}", "dim")]
     edge = min(edges, key=lambda item: abs(item.level - spot))

@@ -27,6 +27,7 @@ from dfmon.tui.render.frame import Frame
 from dfmon.tui.render.headline import BUCKET_STYLE
 from dfmon.tui.render.hedge_text import hedge_run
 from dfmon.tui.render.ngi_grid import grid_rows
+from dfmon.tui.render.regime import side_run
 from dfmon.tui.what_if_controls import CONTROLS, Control, current_value, tick_of
 
 _WIDE: Final = 110
@@ -162,7 +163,7 @@ def _note_runs(frame: Frame, result: WhatIfResult, width: int) -> list[list[Run]
     """Lines on all else that changes, the most important first."""
     before, after = result.before, result.after
     regime: list[Run] = [("edges ", "dim"), *_edges(before), (" -> ", "dim"), *_edges(after), ("   regime ", "dim")]
-    regime += [*_side(before), (" -> ", "dim"), *_side(after)]
+    regime += [side_run(before), (" -> ", "dim"), side_run(after)]
     scenario: list[Run] = [("scenario ", "dim"), *_scenario(before.scenario.bucket, before.scenario.name)]
     scenario += [(" -> ", "dim"), *_scenario(*(result.scenario or (None, "")))]
     scenario.append(("  as the rules call it at once; z, liquidations as now" if width >= 140 else "  at once", "dim"))
@@ -178,11 +179,6 @@ def _edges(snapshot: FlowSnapshot) -> list[Run]:
         "none" if edge is None else format_level(edge.level) for edge in (snapshot.regime.below, snapshot.regime.above)
     )
     return [(below, "flip"), ("..", "dim"), (above, "flip")]
-
-
-def _side(snapshot: FlowSnapshot) -> list[Run]:
-    side = snapshot.regime.side
-    return [("n/a", "absent")] if side is None else [(side.upper(), {"long": "pos", "short": "neg"}[side])]
 
 
 def _scenario(bucket: int | None, name: str) -> list[Run]:
