@@ -261,7 +261,7 @@ def _add_export_options(export: argparse.ArgumentParser) -> None:
         help="start: a UTC time such as 2026-01-22T12:30:00, +S seconds after the first row, or =-S before the last",
     )  # fmt: skip
     export.add_argument("--to", dest="end", metavar="TIME", help="end, which is not included, written like --from")
-    export.add_argument("--metrics", metavar="NGI,VSS", help="columns of ticks and roll-ups (default all)")
+    export.add_argument("--metrics", metavar="ngi,vss", help="columns of ticks and roll-ups (default all)")
 
 
 def _add_alerts_options(alerts: argparse.ArgumentParser) -> None:
