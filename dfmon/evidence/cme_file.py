@@ -116,7 +116,7 @@ def _quotes(rows: list[dict[str, str]], layout: _Layout, shown: str, skipped: Co
     for row, product in ours:
         if layout.kind(row) == "future" and (settle := _number(row, layout.settle, shown)) is not None:
             futures[row[layout.day], product, layout.month(row)] = settle
-    quotes = []
+    quotes, contracts = [], set[tuple[object, ...]]()
     for row, product in ours:
         if layout.kind(row) != "option":
             continue
@@ -125,6 +125,11 @@ def _quotes(rows: list[dict[str, str]], layout: _Layout, shown: str, skipped: Co
         if isinstance(found, str):
             skipped[f"options {found}"] += 1
             continue
+        contract = found.day, found.product, found.expiry, found.strike, found.sign
+        if contract in contracts:
+            skipped["options that are repeated, of which the first counts"] += 1
+            continue
+        contracts.add(contract)
         quotes.append(found)
         if not np.isfinite(found.interest):
             skipped["options without open interest, counted as 0"] += 1
@@ -143,6 +148,8 @@ def _quote(row: Mapping[str, str], product: str, forward: float | None, layout: 
     if forward is None:
         return "whose future has no settlement in the file"
     contracts = _number(row, layout.interest, shown)
+    if contracts is not None and not 0.0 <= contracts < np.inf:
+        return "whose open interest is no number of contracts"
     coins = np.nan if contracts is None else contracts * COINS[product][1]
     return _Quote(day, product, strike, sign, premium, coins, expiry, forward)
 

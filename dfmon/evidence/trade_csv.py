@@ -53,7 +53,7 @@ def read_trades(path: Path) -> TradeFile:
     columns = _columns(table)
     unread = tuple(name for name in table.columns if name not in columns.values())
     file = TradeFile({}, {}, len(next(iter(table.columns.values()), ())), table._replace(unread=unread).notes())
-    others = repeated = 0
+    others = repeated = late = 0
     for number, cells in enumerate(zip(*(table.columns[name] for name in columns.values()), strict=True), 1):
         row = {field: str(cell).strip() for field, cell in zip(columns, cells) if str(cell).strip() not in ("", "None")}
         name = row.get("instrument_name", "")
@@ -64,13 +64,18 @@ def read_trades(path: Path) -> TradeFile:
                 continue
             file.terms[name] = terms
         trade = _trade(row, table.path, number)
+        if trade.exch_ns >= file.terms[name].expiry_ns:
+            late += 1
+            continue
         prints = file.prints.setdefault(name, {})
         repeated += trade.seq in prints
         prints.setdefault(trade.seq, trade)
     if not file.prints:
-        raise UsageError(f"{table.path} has no print of an option")
+        raise UsageError(f"{table.path} has no print of an option before its expiry")
     if others:
         file.notes.append(f"{table.path}: {others:,} rows of contracts that are no options")
+    if late:
+        file.notes.append(f"{table.path}: {late:,} rows dated at or after the expiry of their option, left out")
     if repeated:
         file.notes.append(f"{table.path}: {repeated:,} rows that repeat a print")
     return file

@@ -43,7 +43,8 @@ def test_venues_as_text_and_lines(tmp_path: Path) -> None:
 
 
 def test_trades_are_stored_once(tmp_path: Path) -> None:
-    path = written(tmp_path / "trades.csv", TRADES)
+    late = TRADES[1].replace("1769000000000", "1800000004000")
+    path = written(tmp_path / "trades.csv", [*TRADES, late])
     environ = {"HOME": str(tmp_path), "DFMON_HISTORY_PATH": str(tmp_path / "history.sqlite")}
     environ["DFMON_HISTORY_KEEP_DAYS"] = "3650"
     done = run("import", "deribit-csv", path, **environ)
@@ -51,6 +52,7 @@ def test_trades_are_stored_once(tmp_path: Path) -> None:
     assert "3 prints of 2 options" in done.stdout
     assert "1 of these options are whole from their first print on, 0 were in the store before" in done.stdout
     assert "1 rows that repeat a print" in done.stdout
+    assert "1 rows dated at or after the expiry of their option, left out" in done.stdout
     assert "1 rows of contracts that are no options" in done.stdout
     again = run("import", "deribit-csv", path, **environ)
     assert "2 were in the store before" in again.stdout
@@ -73,6 +75,11 @@ def test_trades_are_stored_once(tmp_path: Path) -> None:
         ),
         (["import", "deribit-csv"], [TRADES[0], TRADES[1].replace("1769000000000", "soon")], "row 1 is no print"),
         (["import", "deribit-csv"], [TRADES[0], TRADES[-1]], "has no print of an option"),
+        (
+            ["import", "deribit-csv"],
+            [TRADES[0], TRADES[1].replace("1769000000000", "1800000004000")],
+            "before its expiry",
+        ),
         (["compare", "venues"], ["a,b", "1,2"], "needs --other FILE"),
         (["compare", "okx", "--json"], ["a,b", "1,2"], "takes no --other and no --json"),
     ],

@@ -45,10 +45,14 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     cells[6][columns["MatDt"]] = '"2026-13-40"'
     cells[3][columns["SettlePrice"]] = '"1.0"'  # far below intrinsic
     cells[8][columns["PrevDayOI"]] = '""'
+    cells[9][columns["PrevDayOI"]] = '"-100"'
+    cells.append(cells[10])
     file = read_cme(written(tmp_path / "cme.csv", [",".join(row) for row in cells]))
     (board,) = file.boards.values()
-    assert board.strike.size == len(OPTIONS) - 4
+    assert board.strike.size == len(OPTIONS) - 5
     assert file.skipped == {
+        "options that are repeated, of which the first counts": 1,
+        "options whose open interest is no number of contracts": 1,
         "options whose future has no settlement in the file": 1,
         "options whose settlement price no volatility gives": 1,
         "options without a settlement price": 1,
