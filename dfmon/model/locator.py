@@ -59,7 +59,7 @@ FORMS: Final[Mapping[str, Form]] = {
         r"ngi|vss|chl|volg|oi|iv|volume|flow|change",
         "ngi, vss, chl, volg (or gamma, vanna, charm, volga), oi, iv, volume, flow or change",
     ),
-    "expiry": Form(r"\d{1,2}[A-Z]{3}\d\d", "an expiry such as 27NOV26"),
+    "expiry": Form(r"([1-9]|[12]\d|3[01])[A-Z]{3}\d\d", "an expiry such as 27NOV26"),
     "strike": Form(r"\d{1,9}(\.\d{1,9})?", "a strike such as 90000"),
     "name": Form(r"[a-z][a-z0-9_]{1,30}", "a number or word such as ngi or regime"),
     **dict.fromkeys(("spot", "vol", "hours", "share"), _NUMBERS),

@@ -31,6 +31,12 @@ def test_a_locator_reads_back_as_itself(locator: Locator) -> None:
     assert make_locator(locator.coin, locator.screen, dict(locator.parameters)) == locator
 
 
+@pytest.mark.parametrize("expiry", ["00AAA00", "0FEB26", "006FEB26", "32FEB26"])
+def test_an_expiry_has_a_day_of_a_month(expiry: str) -> None:
+    with pytest.raises(UsageError, match="an expiry such as 27NOV26"):
+        parse_locator(f"dfmon://BTC/smile?expiry={expiry}")
+
+
 @given(st.text(max_size=60))
 def test_any_text_is_a_locator_or_one_sentence(text: str) -> None:
     for candidate in (text, f"dfmon://{text}", f"dfmon://BTC/heatmap?{text}", f"dfmon://BTC/explain?name={text}"):
