@@ -104,9 +104,20 @@ def known_state(chain: ChainFrame, markets: MarketState, at_ns: int) -> dict[str
     known |= {"spot": chain.spot, "vol_index": chain.vol_index}
     for market in markets.freeze("BTC", at_ns).markets:
         values = asdict(market)
-        # a book's depth is a sum over a dict, whose order is the order in which the levels came
-        known[f"{market.venue} {market.market.name}"] = [f"{values[name]:.10g}" for name in MEASURES]
+        known[f"{market.venue} {market.market.name}"] = Measures(values[name] for name in MEASURES)
     return known
+
+
+class Measures(tuple[float, ...]):
+    """Numbers that are equal to ten digits: a book's depth is a sum in the order in which its levels came."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Measures) and np.allclose(self, other, rtol=1e-10, atol=0.0, equal_nan=True)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]  # equality by tolerance is not transitive
 
 
 class _Driver(Driver):
