@@ -322,6 +322,7 @@ def test_clicks_and_the_wheel_arrive_as_a_terminal_sends_them(open_terminal: Cal
     assert b"\x1b[?1003h" not in terminal.written
 
     def report(text: str, button: int) -> None:
+        terminal.settle()  # a click goes to where the text is when the screen is at rest
         y = next(i for i, line in enumerate(terminal.screen.display) if text in line)
         place = f"{button};{terminal.screen.display[y].index(text) + 1};{y + 1}"
         os.write(terminal.master, f"\x1b[<{place}M".encode() + (f"\x1b[<{place}m".encode() if button < 64 else b""))
