@@ -27,7 +27,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     session = AttachSession(list(make_sources(args.urls, config)), out.sinks)
     session.hub.rules = out.rules
     if publish:
-        return runner.run_headless(session, out)
+        return runner.run_headless(session, out, config_source=args.config_source)
     return runner.run_with_screen(session, config, config.market.currencies, vars(args))
 
 

@@ -42,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
             config.origins(named, environ, dotenv, dotenv_name),
         )
         config.flow_params(loaded)
-        config.alert_rules(loaded.alert)
         rest_settings(loaded.publish)  # a token that the start would refuse
         key_changes(loaded, str(path))
         lines = list(settings(loaded, origins))

@@ -26,6 +26,6 @@ def run(
     out = composition.open_outputs(config, publish or "", mode)
     session = composition.live_session(config, mode, out, composition.StepErrorLog(), clock=clock)
     if publish:
-        return runner.run_headless(session, out)
+        return runner.run_headless(session, out, config_source=args.config_source)
     load_past = load_past or history_loader(config, mode)
     return runner.run_with_screen(session, config, config.market.currencies, vars(args), clock, load_past)

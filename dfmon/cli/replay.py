@@ -20,7 +20,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         Path(args.file), currencies, flow_params(config), explicit_options=vars(args), across_gaps=args.across_gaps
     )
     start, end = resolve_span(source, args.start, args.until)
-    rules = RuleRunner(alert_rules(config.alert)) if config.alert else None
+    rules = RuleRunner(alert_rules(config.alert))
     if publish == "all":
         return runner.replay_headless(source, rules, start, end)
     out = composition.open_outputs(config, publish or "", "replay")
@@ -36,5 +36,5 @@ def run(args: argparse.Namespace, config: Config) -> int:
         stop_at_end=bool(publish),
     )
     if publish:
-        return runner.run_headless(session, out)
+        return runner.run_headless(session, out, config_source=args.config_source)
     return runner.run_with_screen(session, config, source.underlyings, vars(args))

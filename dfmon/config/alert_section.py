@@ -20,6 +20,7 @@ from dfmon.model.units import DAY, HOUR, MINUTE, SECOND, sanitize
 _UNITS: Final = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _DELIVERIES: Final = "line, toast, bell, osc, osc9, osc777, osc99, command, webhook"
 _MAX_RULES: Final = 200
+_HEADER: Final = re.compile(r"\s*\[\[\s*alert\s*\]\]")
 
 Duration = Annotated[str, Meta(pattern=r"^\d{1,6}(\.\d{1,3})?[smhd]$", description="a duration such as 30s, 5m or 1h")]
 
@@ -43,19 +44,22 @@ class _Single(Section, frozen=True):
     alert: AlertSection
 
 
-def check_alert_tables(tree: Mapping[str, Any], origin: str) -> None:
-    """Raises UsageError with the number of a table of a file that is not valid."""
+def check_alert_tables(tree: Mapping[str, Any], origin: str, text: str) -> None:
+    """Raises UsageError with the line and the number of a table of a file whose text is not valid."""
     tables = tree.get("alert", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise UsageError(f"{origin}: alert is {sanitize(repr(tables), 60)}, allowed: tables [[alert]]")
     if len(tables) > _MAX_RULES:
         raise UsageError(f"{origin}: {len(tables)} tables [[alert]], allowed: up to {_MAX_RULES}")
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if _HEADER.match(line)]
+    rules: dict[str, Rule] = {}
     for number, table in enumerate(tables, 1):
-        single = {"alert": table}
+        line = f"line {lines[number - 1]}: " if len(lines) == len(tables) else ""  # else `alert = [{...}]`
+        place, single = f"{origin}: {line}[[alert]] {number}", {"alert": table}
         try:
-            msgspec.convert(single, _Single, strict=True)
+            section = msgspec.convert(single, _Single, strict=True).alert
+            _add_rule(rules, section, f"{place}, {section.name!r}")
         except msgspec.ValidationError as exc:
-            place = f"{origin}: [[alert]] {number}"
             missing = re.search(r"missing required field `(\w+)`", str(exc))
             if missing:
                 raise UsageError(f"{place}: {missing.group(1)} is missing") from None
@@ -63,14 +67,18 @@ def check_alert_tables(tree: Mapping[str, Any], origin: str) -> None:
 
 
 def alert_rules(sections: Sequence[AlertSection]) -> tuple[Rule, ...]:
-    """The checked rules. Raises UsageError with the name of a rule and the column of its condition."""
+    """The rules. Raises UsageError for one that is not valid, which those of a file are known to be."""
     rules: dict[str, Rule] = {}
     for section in sections:
-        place = f"alert {section.name!r}"
-        if section.name in rules:
-            raise UsageError(f"{place} is there twice: each rule has a name of its own")
-        rules[section.name] = _rule(section, place)
+        _add_rule(rules, section, f"alert {section.name!r}")
     return tuple(rules.values())
+
+
+def _add_rule(rules: dict[str, Rule], section: AlertSection, place: str) -> None:
+    """Raises UsageError with the place of the rule and the column of its condition."""
+    if section.name in rules:
+        raise UsageError(f"{place} is there twice: each rule has a name of its own")
+    rules[section.name] = _rule(section, place)
 
 
 def _rule(section: AlertSection, place: str) -> Rule:

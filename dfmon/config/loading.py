@@ -48,8 +48,9 @@ def load(
     to values given on the command line. Raises UsageError.
     """
     file = default_path(environ) if path is None else expand_home(path, environ)
-    tree = with_flat_keys(with_present_names(_read(file, required=path is not None), str(file)), str(file))
-    check_alert_tables(tree, str(file))
+    text = _read(file, required=path is not None)
+    tree = with_flat_keys(with_present_names(_parse(text, file), str(file)), str(file))
+    check_alert_tables(tree, sanitize(str(file)), text)
     config = _convert(tree, str(file), strict=True)
     config = _override(config, _from_environment(dotenv or {}, f"{dotenv_name}:"))
     config = _override(config, _from_environment(environ, "environment variable"))
@@ -97,7 +98,7 @@ def origins(
 ) -> dict[str, str]:
     """File or variable that sets each "section.key" without a default value."""
     file = default_path(environ) if path is None else expand_home(path, environ)
-    tree = with_present_names(_read(file, required=path is not None), str(file))
+    tree = with_present_names(_parse(_read(file, required=path is not None), file), str(file))
     tree = with_flat_keys(tree, str(file))
     in_file = {f"{section}.{key}": str(file) for section, keys in tree.items() if section != "alert" for key in keys}
     variables = _from_environment(dotenv or {}, f"{dotenv_name}:") | _from_environment(environ, "environment variable")
@@ -179,12 +180,16 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
-def _read(file: Path, *, required: bool) -> dict[str, Any]:
-    if not os.path.lexists(file):
-        if required:
-            raise UsageError(f"{sanitize(str(file))}: no such configuration file")
-        return {}
-    text = read_text(file, "a configuration file")
+def _read(file: Path, *, required: bool) -> str:
+    """The text of a configuration file, empty where there is none and none is required."""
+    if os.path.lexists(file):
+        return read_text(file, "a configuration file")
+    if required:
+        raise UsageError(f"{sanitize(str(file))}: no such configuration file")
+    return ""
+
+
+def _parse(text: str, file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as exc:

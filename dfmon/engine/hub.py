@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from dfmon.model.snapshot import Alert, FlowSnapshot, State
@@ -54,12 +55,13 @@ class SnapshotHub:
     """Newest snapshot per underlying; `version` rises with every publication.
 
     `session` is the run's name, which snapshots without one are given; `rules` computes the alerts of the configured
-    rules, which are added to each.
+    rules, which are added to each, UNSET where there are no rules. `config_error` is that of an edited configuration.
     """
 
     mode: State = "live"
     session: str = ""
-    rules: Callable[[FlowSnapshot], tuple[Alert, ...]] | None = None
+    rules: Callable[[FlowSnapshot], tuple[Alert, ...] | UnsetType] | None = None
+    config_error: str = ""
     version: int = 0
     runtime: Runtime = field(default_factory=Runtime)
     _latest: dict[str, FlowSnapshot] = field(default_factory=dict)
@@ -69,12 +71,18 @@ class SnapshotHub:
         """Replaces the slot, then notifies the listeners. Called on the market thread only."""
         if self.session and not snapshot.session:
             snapshot = replace(snapshot, session=self.session)
-        if self.rules is not None:
-            snapshot = replace(snapshot, rule_alerts=self.rules(snapshot))
+        if self.rules is not None and (alerts := self.rules(snapshot)) is not UNSET:
+            snapshot = replace(snapshot, rule_alerts=alerts)
         self._latest[snapshot.underlying] = snapshot
         self.version += 1
         for listener in self._listeners:
             listener(snapshot)
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """The conditions that hold now, in words."""
+        error = (f"configuration: {self.config_error}",) if self.config_error else ()
+        return (*self.runtime.degraded, *error)
 
     def latest(self, underlying: str) -> FlowSnapshot | None:
         return self._latest.get(underlying)

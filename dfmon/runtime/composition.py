@@ -107,7 +107,7 @@ def options_by_source(config: Config, connections: Sequence[Endpoint]) -> dict[s
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """The sinks of a session, and its alert rules if there are any."""
+    """The sinks of a session, and its alert rules."""
 
     sinks: tuple[Sink, ...]
     json_lines: JsonLines | None
@@ -141,11 +141,9 @@ def open_outputs(config: Config, publish: PublishMode, mode: State) -> Outputs:
     return Outputs(tuple(sinks), json_lines, rules)
 
 
-def _rule_runner(config: Config, sinks: list[Sink], mode: State) -> RuleRunner | None:
+def _rule_runner(config: Config, sinks: list[Sink], mode: State) -> RuleRunner:
     """The alert rules. Their hooks are a sink, which a replay has not: nobody is called about the past."""
     rules = configuration.alert_rules(config.alert)
-    if not rules:
-        return None
     for rule in rules:
         if absent := sorted(rule.condition.coins - set(config.market.currencies)):
             log.warning("alert %s names %s, which is not among the currencies of this run", rule.name, absent[0])

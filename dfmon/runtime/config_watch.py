@@ -1,32 +1,40 @@
-"""An edited configuration file beside a running screen: what can change at once does, the rest is named.
+"""An edited configuration file beside a session: what can change at once does, the rest is named.
 
-The file's time and size are looked at once a second, by the screen. A broken edit leaves the settings as they are.
+The file's time and size are looked at once a second, by the screen or beside a headless run. A broken edit leaves the
+settings as they are, and is a condition of the session until it is mended.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from dfmon.config import Config, ConfigSource
+from dfmon.aio import wait_until_set
+from dfmon.config import AlertSection, Config, ConfigSource, alert_rules
+from dfmon.engine.hub import SnapshotHub
 from dfmon.model.errors import UsageError
+from dfmon.runtime.rule_runner import RuleRunner
 from dfmon.tui.settings import ScreenSettings, SettingsChange
 
 log = logging.getLogger("dfmon")
 
 LIVE_KEYS: Final = frozenset({"screen.palette", "screen.icons", "screen.rate_hz", "screen.mouse", "screen.tape_min"})
 """Keys that the screen takes over at once, beside `[keys]`; the others are of the market, which takes a restart."""
+_POLL_S: Final = 1.0
 
 
 class ConfigWatch:
-    """Reads the file of a configuration again when it has changed."""
+    """Reads the file of a configuration again when it has changed. `make_settings` is that of a screen, if any."""
 
-    def __init__(self, source: ConfigSource, make_settings: Callable[[Config], ScreenSettings]) -> None:
-        self._source, self._make_settings = source, make_settings
+    def __init__(
+        self, source: ConfigSource, hub: SnapshotHub, make_settings: Callable[[Config], ScreenSettings] | None = None
+    ) -> None:
+        self._source, self._hub, self._make_settings = source, hub, make_settings
         self._config = source.load()  # not that of the session: a demo has other addresses than the file
         self._stamp = self._read_stamp()
 
@@ -38,18 +46,28 @@ class ConfigWatch:
         self._stamp = stamp
         try:
             config = self._source.load()
-            settings = self._make_settings(config)
+            settings = self._make_settings(config) if self._make_settings is not None else None
         except UsageError as error:
             sentence = with_line(str(error), str(self._source.file), self._text())
             log.warning("%s; the settings before it stay in force", sentence)
+            self._hub.config_error = sentence
             return SettingsChange(error=sentence)
+        self._hub.config_error = ""
         changed = list(_differences(self._config, config))
         self._config = config
-        live = tuple(key for key in changed if key in LIVE_KEYS or key.startswith("keys."))
+        live = tuple(key for key in changed if key in LIVE_KEYS or key.startswith("keys.")) if settings else ()
+        if "alert" in changed and isinstance(self._hub.rules, RuleRunner):
+            live += ("alert",)
+            changed += _set_rules(self._hub.rules, config.alert)
         change = SettingsChange(settings, live, tuple(key for key in changed if key not in live))
         if changed:
             log.info("%s: %s", self._source.file, change)
         return change
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Polls until `stop`, where there is no screen that does."""
+        while not await wait_until_set(stop, _POLL_S):
+            self.poll()
 
     def _read_stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -65,10 +83,19 @@ class ConfigWatch:
             return ""
 
 
+def _set_rules(runner: RuleRunner, sections: Sequence[AlertSection]) -> list[str]:
+    """Puts edited rules in force. Returns what of them is not: hooks, where the session has run none so far."""
+    runner.set_rules(rules := alert_rules(sections))
+    has_new_hooks = any(rule.command or rule.webhook for rule in rules) and not runner.has_hooks
+    return ["commands and webhooks of alerts"] if has_new_hooks else []
+
+
 def _differences(before: Config, after: Config) -> Iterator[str]:
-    """The keys whose values differ, as "section.key"."""
+    """The keys whose values differ, as "section.key"; "alert" where rules do."""
+    if before.alert != after.alert:
+        yield "alert"
     old, new = msgspec.to_builtins(before), msgspec.to_builtins(after)
-    for section in new:
+    for section in (name for name in new if name != "alert"):
         for name in dict.fromkeys((*old[section], *new[section])):
             if old[section].get(name) != new[section].get(name):
                 yield f"{section}.{name}"

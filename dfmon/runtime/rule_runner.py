@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from dfmon.engine.alerts.rules import MAX_A_MINUTE, Firing, Rule, RuleSet
@@ -23,19 +23,36 @@ class RuleRunner:
     def __init__(self, rules: Sequence[Rule], deliver: Callable[[Firing], None] | None = None) -> None:
         self.rules = RuleSet(tuple(rules))
         self._deliver = deliver
+        self._edited: tuple[Rule, ...] | None = None  # in force with the next snapshot
         self._alerts: dict[str, tuple[Alert, ...]] = {}
         self._is_limited = False
 
+    @property
+    def has_hooks(self) -> bool:
+        """True where commands and webhooks are run."""
+        return self._deliver is not None
+
     def set_rules(self, rules: Sequence[Rule]) -> None:
-        """Replaces the rules, on the market's loop. One that is the same goes on with its state."""
+        """Replaces the rules with the next snapshot, from any thread. One that is the same goes on with its state."""
+        self._edited = tuple(rules)
+
+    def _replace_rules(self, rules: Sequence[Rule]) -> None:
         before, after = ({rule.name: rule for rule in each} for each in (self.rules.rules, rules))
         changed = {name for name in before if _content(before[name]) != _content(after.get(name))}
         for key in [key for key in self.rules.states if key[0] in changed]:
             del self.rules.states[key]
         self.rules.rules = tuple(rules)
 
-    def __call__(self, snapshot: FlowSnapshot) -> tuple[Alert, ...]:
-        """The last alerts of the coin, newest first, with those of the program that it came from."""
+    def __call__(self, snapshot: FlowSnapshot) -> tuple[Alert, ...] | UnsetType:
+        """The last alerts of the coin, newest first, with those of the program that it came from.
+
+        UNSET where there are no rules.
+        """
+        if self._edited is not None:
+            self._replace_rules(self._edited)
+            self._edited = None
+        if not self.rules.rules and not self._alerts:
+            return snapshot.rule_alerts
         for firing in self.rules.update(snapshot):
             alert = self._take(firing)
             if alert is not None:

@@ -51,12 +51,17 @@ def run_headless(
     *,
     companion: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
     seconds: float | None = None,
+    config_source: ConfigSource | None = None,
 ) -> int:
     """Runs until a signal, until the reader of stdout closes it, or for `seconds`. Returns 0, or 128 + the signal, or 1
     where data were lost.
 
-    `companion` runs beside it, until the event that it is passed is set.
+    `companion` runs beside it, until the event that it is passed is set. Edits of `config_source` are taken over.
     """
+    from dfmon.runtime.config_watch import ConfigWatch
+
+    companions = [companion] if companion is not None else []
+    companions += [ConfigWatch(config_source, session.hub).run] if config_source is not None else []
 
     async def main() -> int:
         stop = asyncio.Event()
@@ -66,13 +71,12 @@ def run_headless(
             session.hub.add_listener(lambda _: stop.set() if json_lines.closed else None)
         if seconds is not None:
             asyncio.get_running_loop().call_later(seconds, stop.set)
-        companion_task = asyncio.create_task(companion(stop)) if companion is not None else None
+        tasks = [asyncio.create_task(run(stop)) for run in companions]
         try:
             await session.run(stop)
         finally:
             stop.set()
-            if companion_task is not None:
-                await companion_task
+            await asyncio.gather(*tasks)
         return signals.exit_code
 
     code = _run_loop(main())
@@ -150,7 +154,7 @@ def run_with_screen(
     app = DfmonApp(session.hub, settings, session.submit, load_past, clock.now_ns)
     if (source := options.get("config_source")) is not None:
         app.poll_config = ConfigWatch(
-            source, lambda edited: screen_settings(edited, underlyings, options, clock.speed)
+            source, session.hub, lambda edited: screen_settings(edited, underlyings, options, clock.speed)
         ).poll
     market.start()
     try:

@@ -94,7 +94,7 @@ class DfmonApp(App[None]):
         self.skipped_frames = self.last_skip_ns = 0
         self._worker = SheetWorker(self._show_result)
         self._slices = HeatmapSlices()
-        self._notices = RuleNotices(settings.alert_deliveries)
+        self._notices = RuleNotices()
         self._chart_history = ChartHistory(hub, settings.published_model)
         self._paused_snapshots: dict[str, FlowSnapshot] | None = None
         self._paused_version = 0
@@ -185,7 +185,7 @@ class DfmonApp(App[None]):
             self.last_skip_ns = self.clock()
             return
         self._chart_history.drain_pending()
-        self._notices.show(self.hub, self.view, self.clock(), self.bell, self._driver)
+        self._notices.show(self.hub, self.view, self.settings.alert_deliveries, self.clock(), self.bell, self._driver)
         draw_start_ns = self.clock()
         redraw_chart = (
             draw_start_ns - self._chart_ns >= self.settings.chart_interval_s * self.settings.clock_speed * 1e9

@@ -35,28 +35,34 @@ class Terminal(Protocol):
 class RuleNotices:
     """The alerts that a frame has and the one before had not, by coin."""
 
-    def __init__(self, deliveries: Mapping[str, Sequence[str]]) -> None:
-        self._deliveries = deliveries
+    def __init__(self) -> None:
         self._shown: dict[str, set[Key]] = {}
 
     def show(
-        self, hub: SnapshotHub, view: View, now_ns: int, ring: Callable[[], None], terminal: Terminal | None
+        self,
+        hub: SnapshotHub,
+        view: View,
+        deliveries: Mapping[str, Sequence[str]],
+        now_ns: int,
+        ring: Callable[[], None],
+        terminal: Terminal | None,
     ) -> None:
-        """Shows the new alerts as their rules say; in a replay on the screen alone."""
+        """Shows the new alerts by the deliveries of their rules; in a replay on the screen alone."""
         snapshots = [snapshot for name in hub.underlyings() if (snapshot := hub.latest(name)) is not None]
-        for alert, deliveries in self.new_alerts(snapshots):
-            if "toast" in deliveries:
+        for alert in self.new_alerts(snapshots):
+            places = deliveries.get(alert.cause, DEFAULT)
+            if "toast" in places:
                 view.show_notice(alert.text, now_ns, _NOTICE_S)
             if hub.mode == "replay":
                 continue
-            if "bell" in deliveries:
+            if "bell" in places:
                 ring()
-            for delivery in deliveries:
+            for delivery in places:
                 if delivery.startswith("osc") and terminal is not None:
                     terminal.write(notification(alert.text, delivery, os.environ))
 
-    def new_alerts(self, snapshots: Iterable[FlowSnapshot]) -> Iterator[tuple[Alert, Sequence[str]]]:
-        """Each with its deliveries, oldest first. At the first sight of a coin they are those of its newest tick."""
+    def new_alerts(self, snapshots: Iterable[FlowSnapshot]) -> Iterator[Alert]:
+        """Oldest first. At the first sight of a coin they are those of its newest tick."""
         for snapshot in snapshots:
             alerts = () if snapshot.rule_alerts is UNSET else snapshot.rule_alerts
             before = self._shown.get(snapshot.underlying)
@@ -66,7 +72,7 @@ class RuleNotices:
             self._shown[snapshot.underlying] = keys
             for alert in reversed(alerts):
                 if _key(alert) not in before:
-                    yield alert, self._deliveries.get(alert.cause, DEFAULT)
+                    yield alert
 
 
 def _key(alert: Alert) -> Key:

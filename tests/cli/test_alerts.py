@@ -36,15 +36,15 @@ def rules(board: Path, text: str) -> Path:
     [
         ("alert = 3", "rules.toml: alert is 3, allowed: tables [[alert]]"),
         ("[alert]", "allowed: tables [[alert]]"),
-        ('[[alert]]\nname = "x"', "rules.toml: [[alert]] 1: when is missing"),
+        ('[[alert]]\nname = "x"', "rules.toml: line 1: [[alert]] 1: when is missing"),
         (RULE + "for = 30", "[[alert]] 1: alert.for is 30, allowed: a duration such as 30s, 5m or 1h"),
         (RULE + 'for = "30"', "[[alert]] 1: alert.for is '30', allowed: a duration"),
         (RULE + 'fro = "30s"', "[[alert]] 1: unknown key alert.fro; did you mean for?"),
         (RULE + 'to = ["line", "mail"]', "[[alert]] 1: alert.to is"),
-        (RULE + 'to = ["webhook"]', "alert 'high': `to` has webhook, and `webhook` is not set"),
+        (RULE + 'to = ["webhook"]', "[[alert]] 1, 'high': `to` has webhook, and `webhook` is not set"),
         (RULE + 'webhook = "ftp://x"', "[[alert]] 1: alert.webhook is"),
-        (RULE + RULE, "alert 'high' is there twice"),
-        (RULE.replace("spot", "spto"), "alert 'high': `when`, column 1: there is no field BTC.spto; nearest: BTC.spot"),
+        (RULE + RULE, "[[alert]] 2, 'high' is there twice"),
+        (RULE.replace("spot", "spto"), "[[alert]] 1, 'high': `when`, column 1: there is no field BTC.spto"),
     ],
 )
 def test_mistakes_are_refused_by_the_check(

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from dfmon.engine.alerts.fields import Field, reader
 from dfmon.model.snapshot import FlowSnapshot
 
@@ -36,11 +38,12 @@ class ExpressionError(ValueError):
 
 @dataclass(slots=True)
 class Scope:
-    """The snapshots that names are read from, and the values that were read."""
+    """The snapshots that names are read from, and the values that were read: of a list those of its deciding row."""
 
     snapshots: Mapping[str, FlowSnapshot]
     underlying: str
     item: Any = None
+    item_values: dict[str, Value] = field(default_factory=dict)
     values: dict[str, Value] = field(default_factory=dict)
 
 
@@ -78,8 +81,7 @@ def field_term(found: Field, coin: str, name: str) -> Term:
     def compute(scope: Scope) -> Value:
         if found.items:
             value: Value = read(scope.item)
-            if value is None:
-                scope.values[name] = None
+            scope.item_values[name] = value
             return value
         snapshot = scope.snapshots.get(coin or scope.underlying)
         value = None if snapshot is None else read(snapshot)
@@ -147,14 +149,25 @@ def over_items(term: Term, is_all: bool) -> Term:
         rows = read(scope.snapshots.get(coin or scope.underlying))
         if rows is None:
             return None
-        values = []
+        is_known = True
         for scope.item in rows:
-            values.append(term.compute(scope))
-        if (not is_all) in values:
-            return not is_all
-        return None if None in values else is_all
+            scope.item_values = {}
+            value = term.compute(scope)
+            if value is (not is_all):
+                scope.values.update(_row_name(scope.item, term.items) | scope.item_values)
+                return value
+            if value is None:
+                is_known = False
+                scope.values.update({name: None for name, found in scope.item_values.items() if found is None})
+        return is_all if is_known else None
 
     return Term("truth", compute)
+
+
+def _row_name(row: msgspec.Struct, items: str) -> dict[str, Value]:
+    """The first field of a row, which tells it from the others: the name of a feed, the strike of a level."""
+    first = row.__struct_fields__[0]
+    return {f"{items}.{first}": getattr(row, first)}
 
 
 def arithmetic(left: Term, right: Term, op: ast.operator) -> Term:

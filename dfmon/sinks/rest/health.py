@@ -19,7 +19,7 @@ MAX_AGE_S: Final = 15.0
 def health(context: RestContext) -> Health:
     """The body of /healthz; its `status` is "stale" or "starting" where nothing is fresh."""
     rows = dict(_underlyings(context))
-    degraded = context.hub.runtime.degraded
+    degraded = context.hub.degraded
     status: Status
     if not rows:
         status = "starting"

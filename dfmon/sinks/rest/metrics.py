@@ -90,10 +90,11 @@ class SnapshotCollector(Collector):
         )
 
     def _of_process(self) -> Iterator[Metric]:
-        runtime, statuses = self._context.hub.runtime, self._context.statuses()
+        hub, statuses = self._context.hub, self._context.statuses()
+        runtime = hub.runtime
         yield _gauge("step_seconds", "duration of the last tick's computation", [], [((), runtime.step_ms / 1e3)])
         yield _gauge("frames_per_second", "frames received", [], [((), runtime.frames_per_s)])
-        yield _gauge("degraded", "1 while a condition holds that /healthz names", [], [((), bool(runtime.degraded))])
+        yield _gauge("degraded", "1 while a condition holds that /healthz names", [], [((), bool(hub.degraded))])
         yield _counter("overruns", "ticks left out while one was computed", [], [((), runtime.overruns)])
         yield _counter("recording_dropped", "records that the recording lacks", [], [((), runtime.dropped)])
         yield _counter(

@@ -17,9 +17,10 @@ from dfmon.engine.alerts.expression import read_condition
 from dfmon.engine.alerts.fields import snapshot_fields
 from dfmon.engine.alerts.terms import ExpressionError
 from dfmon.model.scenario import Feature, Features
-from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.snapshot import Feed, FlowSnapshot
 from tests.sinks.factory import snapshot
 
+FEED_AGES = {"new": None, "fresh": 1.0, "slow": 45.0, "late": 90.0}
 NAMES = ("features.z", "features.psi", "features.dsigma")
 Values = tuple[float | None, float | None, float | None]
 
@@ -95,6 +96,20 @@ def test_a_comparison_with_a_null_field_is_unknown(text: str) -> None:
     outcome = read_condition(text.replace("{}", "features.z")).evaluate({"BTC": snapshot_of((None, 1.0, 1.0))}, "BTC")
     assert outcome.value is None
     assert outcome.missing == ("features.z",)
+
+
+def test_of_a_list_the_fields_are_those_of_the_row_that_decides() -> None:
+    made = replace(
+        snapshot(1), feeds=tuple(Feed(name, "live", age, None, 0, 0, 0, "") for name, age in FEED_AGES.items())
+    )
+
+    def fields(text: str) -> dict[str, object]:
+        return dict(read_condition(text).evaluate({"BTC": made}, "BTC").fields)
+
+    assert fields("any(feeds.age_s > 30)") == {"feeds.name": "slow", "feeds.age_s": 45.0}
+    assert fields("any(feeds.age_s > 60 and spot > 1)") == {"feeds.name": "late", "feeds.age_s": 90.0, "spot": 91_234.5}
+    assert fields("any(feeds.age_s > 99)") == {"feeds.age_s": None}
+    assert fields("all(feeds.age_s < 30)") == {"feeds.name": "slow", "feeds.age_s": 45.0}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from dfmon.engine.alerts.expression import read_condition
 from dfmon.engine.alerts.rules import MAX_A_MINUTE, Rule, RuleSet
 from dfmon.engine.alerts.trial import Trial
 from dfmon.model.scenario import Feature, Features
-from dfmon.model.snapshot import FlowSnapshot
+from dfmon.model.snapshot import Alert, FlowSnapshot
 from dfmon.model.units import HOUR, SECOND
 from dfmon.runtime.rule_runner import MAX_ALERTS, RuleRunner
 from tests.sinks.factory import START_NS, snapshot
@@ -88,16 +88,22 @@ def test_coins_by_themselves_and_together() -> None:
     assert names(at(1, 2)) == []
 
 
+def alerts_of(runner: RuleRunner, snapshot: FlowSnapshot) -> tuple[Alert, ...]:
+    alerts = runner(snapshot)
+    assert alerts is not UNSET
+    return alerts
+
+
 def test_of_many_rules_only_some_fire_within_a_minute_and_one_line_says_so() -> None:
     runner = RuleRunner([rule(name=f"rule {n}") for n in range(20)])
-    alerts = runner(at(0, 2))
+    alerts = alerts_of(runner, at(0, 2))
     assert len(alerts) == MAX_A_MINUTE + 1
     assert alerts[0].text.endswith("; further alerts beyond 6 a minute are left out")
-    runner(at(1, 0))
-    assert len(runner(at(61, 2))) == 2 * (MAX_A_MINUTE + 1)
+    alerts_of(runner, at(1, 0))
+    assert len(alerts_of(runner, at(61, 2))) == 2 * (MAX_A_MINUTE + 1)
     for second in range(100, 4000, 100):
-        runner(at(second, 0))
-        alerts = runner(at(second + 70, 2))
+        alerts_of(runner, at(second, 0))
+        alerts = alerts_of(runner, at(second + 70, 2))
     assert len(alerts) == MAX_ALERTS
 
 
@@ -105,19 +111,26 @@ def test_new_rules_replace_the_old_and_those_that_stay_go_on() -> None:
     stays, changes = rule(for_s=3, name="stays"), rule(for_s=3, name="changes")
     runner = RuleRunner([stays, changes])
     for second in range(3):
-        assert runner(at(second, 2)) == ()
+        assert alerts_of(runner, at(second, 2)) == ()
     runner.set_rules([rule(for_s=3, name="stays"), rule(for_s=2, name="changes"), rule(name="new")])
-    assert [alert.cause for alert in runner(at(3, 2))] == ["new", "stays"]
-    assert [alert.cause for alert in runner(at(5, 2))] == ["changes", "new", "stays"]
+    assert [alert.cause for alert in alerts_of(runner, at(3, 2))] == ["new", "stays"]
+    assert [alert.cause for alert in alerts_of(runner, at(5, 2))] == ["changes", "new", "stays"]
 
 
 def test_alerts_have_the_fields_that_decided_and_those_received_stay() -> None:
     runner = RuleRunner([rule("spot > 1 and features.z > 1", name="both")])
-    [alert] = runner(at(0, 2))
+    [alert] = alerts_of(runner, at(0, 2))
     assert (alert.text, alert.kind, alert.cause) == ("BTC both: spot 91,234, features.z 2", "RULE", "both")
     received = replace(alert, ts_ns=alert.ts_ns - 1, cause="of another")
-    again = runner(at(1, 2, rule_alerts=(received,)))
+    again = alerts_of(runner, at(1, 2, rule_alerts=(received,)))
     assert again == (alert, received)
+
+
+def test_without_rules_a_snapshot_is_left_as_it_is() -> None:
+    runner = RuleRunner([])
+    assert runner(at(0, 2)) is UNSET
+    runner.set_rules([rule(name="new")])
+    assert [alert.cause for alert in alerts_of(runner, at(1, 2))] == ["new"]
 
 
 @given(st.lists(st.sampled_from([0.0, 2.0, None]), max_size=60), st.integers(0, 4), st.integers(0, 9))
