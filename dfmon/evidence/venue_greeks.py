@@ -10,7 +10,7 @@ import numpy as np
 from dfmon.core.pricing.black import F64, Mask
 from dfmon.core.pricing.greek_calc import greeks
 from dfmon.evidence.foreign_table import ForeignTable, read_table
-from dfmon.evidence.vendors import moment_ns
+from dfmon.evidence.published import moment_ns
 from dfmon.model.units import DAY, HOUR, MILLISECOND, YEAR
 
 _COLUMNS: Final = ("snapshot_utc", "underlying", "instrument", "expiry", "strike", "type", "mark_price", "mark_iv")
